@@ -1,0 +1,5 @@
+"""Blobs: bytes stored under their digest, written once, never changed.
+
+`Blobs` (in ``base``) is the seam. ``local`` keeps them in a folder, ``memory`` in a dict (read that
+one first). Nobody above this package knows how bytes lie on a disk.
+"""

@@ -1,0 +1,158 @@
+"""Aliases: what is active, and the pure rule of what a rollback returns to."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from detent.domain.version import Version
+from detent.errors import RefusedError
+
+
+class ActivationKind(StrEnum):
+    """How an entry of the activation history came about."""
+
+    ACTIVATE = "activate"
+    ROLLBACK = "rollback"
+    DEACTIVATE = "deactivate"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Activation:
+    """One entry in the history of an alias. Entries are added, never changed.
+
+    ``entry`` counts up over the whole registry. ``below`` is the entry that a rollback
+    uncovers: it makes the history a stack that is never rewritten. ``version`` is the number
+    active from then on (None after a deactivation), ``previous`` the number active before.
+    """
+
+    entry: int
+    model: str
+    alias: str
+    kind: ActivationKind
+    version: int | None
+    previous: int | None
+    below: int | None
+    at: datetime
+    by: str
+    reason: str | None = None
+    decision: int | None = None
+    override: bool = False
+
+    @property
+    def name(self) -> str:
+        """The alias with its model: ``fraud@production``."""
+        return f"{self.model}@{self.alias}"
+
+    def __repr__(self) -> str:
+        """Return one line."""
+        version = f"v{self.version}" if self.version else "nothing"
+        return f"<Activation {self.entry} {self.name} {version} ({self.kind}) by {self.by}>"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """A try to activate that a rule refused: part of the history, though nothing changed."""
+
+    model: str
+    alias: str
+    version: int
+    at: datetime
+    by: str
+    decision: int
+    outcome: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hold:
+    """Who stopped further activations of an alias, when and why."""
+
+    at: datetime
+    by: str
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AliasStatus:
+    """What an alias holds, now or at a time asked for.
+
+    ``version`` is None before the first activation and after a deactivation. ``until`` is
+    when the next entry ended this one; None while it is the newest.
+    """
+
+    model: str
+    alias: str
+    version: Version | None
+    activation: Activation
+    until: datetime | None = None
+    hold: Hold | None = None
+
+    @property
+    def name(self) -> str:
+        """The alias with its model: ``fraud@production``."""
+        return f"{self.model}@{self.alias}"
+
+    def __repr__(self) -> str:
+        """Return one line."""
+        held = ", on hold" if self.hold else ""
+        version = f"v{self.version.number}" if self.version else "nothing"
+        return (
+            f"<AliasStatus {self.name} {version} since {self.activation.at:%Y-%m-%d %H:%M}{held}>"
+        )
+
+
+def rollback_target(
+    current: Activation | None,
+    beneath: Iterable[Activation],
+    *,
+    name: str,
+    to: int | None = None,
+    is_usable: Callable[[int], bool],
+) -> tuple[Activation, list[int]]:
+    """Return the entry that a rollback uncovers, and the versions passed over on the way.
+
+    Parameters
+    ----------
+    current : Activation or None
+        The newest entry of the alias.
+    beneath : iterable of Activation
+        The entries under it, nearest first, following ``below``.
+    name : str
+        The alias, for messages.
+    to : int, optional
+        The version wanted; by default the one held before the current one.
+    is_usable : callable
+        Says of a version number whether it may still be activated (not withdrawn or deleted).
+
+    Raises
+    ------
+    RefusedError
+        If no such entry lies under the current one.
+    """
+    if current is None:
+        raise RefusedError(
+            f"`{name}` cannot roll back: it has never held a version; nothing was changed",
+            hint=f"activate one: `detent activate {name.partition('@')[0]}/1 {name.partition('@')[2]}`",
+        )
+    active = f"version {current.version}" if current.version else "no version"
+    passed: list[int] = []
+    for entry in beneath:
+        if entry.version is None or entry.version == current.version:
+            continue
+        if to is not None and entry.version != to:
+            continue
+        if is_usable(entry.version):
+            return entry, passed
+        passed.append(entry.version)
+    gone = f" (versions withdrawn: {', '.join(map(str, passed))})" if passed else ""
+    if to is not None:
+        raise RefusedError(
+            f"`{name}` cannot roll back to version {to}: it is not among the versions held before"
+            f" the current one{gone}; {active} is still active",
+            hint=f"see them with `detent history {name}`",
+        )
+    raise RefusedError(
+        f"`{name}` cannot roll back: {active} is the first it has held{gone}; it is still active",
+        hint=f"to stop serving it, run `detent deactivate {name}`",
+    )

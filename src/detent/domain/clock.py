@@ -1,0 +1,94 @@
+"""Times: aware datetimes in UTC for people, whole microseconds since 1970 for rows and digests."""
+
+import re
+from datetime import UTC, datetime, timedelta
+
+from detent.errors import InvalidError
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+def utc_now() -> datetime:
+    """Return the present time, aware, in UTC."""
+    return datetime.now(UTC)
+
+
+def to_us(at: datetime) -> int:
+    """Return an aware time as microseconds since 1970-01-01 UTC.
+
+    Examples
+    --------
+    >>> to_us(datetime(1970, 1, 1, 0, 0, 1, tzinfo=UTC))
+    1000000
+    """
+    return (at - EPOCH) // _MICROSECOND
+
+
+def from_us(us: int) -> datetime:
+    """Return microseconds since 1970-01-01 UTC as an aware time.
+
+    Examples
+    --------
+    >>> from_us(1_000_000).isoformat()
+    '1970-01-01T00:00:01+00:00'
+    """
+    return EPOCH + timedelta(microseconds=us)
+
+
+_AGO = re.compile(r"(\d{1,6})\s*(s|min|m|h|d|w)")
+_UNIT_S = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400, "w": 604800}
+
+
+def parse_time(text: str | datetime, *, now: datetime) -> datetime:
+    """Return the time that a person means.
+
+    Parameters
+    ----------
+    text : str or datetime
+        ``2026-03-02``, ``2026-03-02 14:00``, RFC 3339 with a zone, ``3d`` (s, m, h, d, w ago),
+        ``now``, ``today`` or ``yesterday`` (their midnights). Without a zone it is UTC.
+    now : datetime
+        The present time, aware.
+
+    Raises
+    ------
+    InvalidError
+        If the text is none of these.
+
+    Examples
+    --------
+    >>> now = datetime(2026, 3, 5, 12, 0, tzinfo=UTC)
+    >>> parse_time("3d", now=now).isoformat()
+    '2026-03-02T12:00:00+00:00'
+    >>> parse_time("2026-03-02 14:00", now=now).isoformat()
+    '2026-03-02T14:00:00+00:00'
+    """
+    if isinstance(text, datetime):
+        return text.astimezone(UTC) if text.tzinfo else text.replace(tzinfo=UTC)
+    wanted = text.strip().lower()
+    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    named = {"now": now, "today": midnight, "yesterday": midnight - timedelta(days=1)}
+    if wanted in named:
+        return named[wanted]
+    if match := _AGO.fullmatch(wanted):
+        return now - timedelta(seconds=int(match[1]) * _UNIT_S[match[2]])
+    try:
+        at = datetime.fromisoformat(text.strip())
+        return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
+        raise InvalidError(
+            f"{ascii(text)[:80]} is not a time",
+            hint='write it as "2026-03-02 14:00" (UTC), with a zone, or as `3d`, `2h`, `yesterday`',
+        ) from None
+
+
+def format_time(at: datetime) -> str:
+    """Return a time as people read it, to the second, in UTC.
+
+    Examples
+    --------
+    >>> format_time(from_us(0))
+    '1970-01-01 00:00:00'
+    """
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S}"

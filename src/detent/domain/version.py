@@ -1,0 +1,73 @@
+"""Models and versions, as the registry lists them."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Model:
+    """A name, and how many versions are registered under it."""
+
+    name: str
+    n_versions: int
+    newest: int | None
+    created_at: datetime
+    created_by: str
+
+    def __repr__(self) -> str:
+        """Return one line."""
+        return f"<Model {self.name}, {self.n_versions} versions>"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Version:
+    """One immutable version: a number within its model, and the digest of its manifest.
+
+    ``code`` and ``data`` are short summaries of the lineage for lists (``Registry.show`` has all of
+    it). ``note``, ``withdrawn`` and ``active_in`` say what was so when it was read; they do not
+    count when two versions are compared.
+    """
+
+    model: str
+    number: int
+    digest: str
+    format: str
+    size_bytes: int
+    created_at: datetime
+    created_by: str
+    code: str | None = None
+    data: str | None = None
+    note: str | None = field(default=None, compare=False)
+    withdrawn: str | None = field(default=None, compare=False)
+    active_in: tuple[str, ...] = field(default=(), compare=False)
+
+    @property
+    def name(self) -> str:
+        """The reference of this version: ``fraud/7``."""
+        return f"{self.model}/{self.number}"
+
+    def __str__(self) -> str:
+        """Return the reference, so that a version can stand where one is expected."""
+        return self.name
+
+    def __repr__(self) -> str:
+        """Return one line."""
+        active = f", active in {', '.join(self.active_in)}" if self.active_in else ""
+        gone = ", withdrawn" if self.withdrawn is not None else ""
+        return f"<Version {self.name} {self.format} {format_size(self.size_bytes)}{active}{gone}>"
+
+
+def format_size(size_bytes: int) -> str:
+    """Return a size as people read it, in decimal units.
+
+    Examples
+    --------
+    >>> format_size(4_100_000), format_size(999)
+    ('4.1 MB', '999 B')
+    """
+    size = float(size_bytes)
+    for unit in ("B", "kB", "MB", "GB"):
+        if size < 999.5:
+            return f"{size:.0f} {unit}" if size >= 10 or unit == "B" else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} TB"

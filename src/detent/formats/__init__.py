@@ -1,0 +1,1 @@
+"""The formats: `skops`, `joblib`, `callable`, `files`; others through entry points."""

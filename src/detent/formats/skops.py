@@ -1,0 +1,167 @@
+"""The format `skops`: scikit-learn estimators and pipelines as data that runs no code."""
+
+import io
+import json
+import pickle
+import sys
+import zipfile
+import zlib
+from collections.abc import Mapping, Sequence
+from types import ModuleType
+from typing import Any, BinaryIO
+
+from detent.errors import CorruptError, DetentError, InvalidError, RefusedError
+from detent.formats.base import FileSink, FileSource
+from detent.formats.trust import find_untrusted, trusted_names
+
+FILE = "model.skops"
+
+# What zipfile, zlib and json raise on bytes that are not what they seem.
+_NOT_WHAT_IT_SEEMS = (
+    zipfile.BadZipFile,
+    zlib.error,
+    EOFError,
+    KeyError,  # no such member
+    NotImplementedError,  # a compression that we never write
+    RuntimeError,  # an encrypted member
+    ValueError,  # no JSON, no UTF-8
+    RecursionError,
+)
+
+
+class SkopsFormat:
+    """One file, ``model.skops``, that every skops can read.
+
+    The same model gives the same bytes, in another process too. scikit-learn's own types are
+    trusted, by a list in detent; all others must be named by whoever loads.
+    """
+
+    name = "skops"
+    runs_code = False
+
+    def accepts(self, model: Any) -> bool:
+        """Say whether it is an estimator derived from scikit-learn's."""
+        # A model cannot be one while its base class is not even imported.
+        base = sys.modules.get("sklearn.base")
+        return base is not None and isinstance(model, base.BaseEstimator)
+
+    def save(self, model: Any, files: FileSink) -> dict[str, Any]:
+        """Write an estimator as ``model.skops``.
+
+        Raises
+        ------
+        InvalidError
+            If a part of it cannot be saved; the message names it.
+        """
+        from detent.formats.archive import write_archive
+
+        with files.create(FILE) as file:
+            write_archive(model, file)
+        return {}
+
+    def load(
+        self, files: FileSource, *, options: Mapping[str, Any], trusted: bool | Sequence[str]
+    ) -> Any:
+        """Read an estimator back.
+
+        Parameters
+        ----------
+        files : FileSource
+            The files of a version.
+        options : mapping
+            Nothing is read from it.
+        trusted : bool or sequence of str
+            True, or the full names of types (``shop.Encoder``) that may be made besides
+            scikit-learn's own.
+
+        Raises
+        ------
+        RefusedError
+            If the file holds types that nobody has trusted.
+        CorruptError
+            If it is no skops file, or cut short.
+        InvalidError
+            If it cannot be rebuilt with the packages installed here.
+        """
+        if FILE not in files.paths():
+            raise CorruptError(f"the model was not loaded: it has no file `{FILE}`")
+        with files.open(FILE) as file:
+            return _read(file, trusted)
+
+
+def _read(file: BinaryIO, trusted: bool | Sequence[str]) -> Any:
+    from skops.io import load
+
+    from detent.formats.trees import check_trees
+
+    names, schema = _types_in(file)
+    untrusted = find_untrusted(names, schema)
+    missing = [name for name in untrusted if name not in trusted_names(trusted)]
+    if missing and trusted is not True:
+        raise _refused(missing)
+    try:
+        model = load(file, trusted=names)
+    except (DetentError, OSError, MemoryError):
+        raise  # of the store or the machine, not of the file
+    except Exception as error:
+        raise _not_rebuilt(error) from error
+    check_trees(model, schema)
+    return model
+
+
+def _types_in(file: BinaryIO) -> tuple[list[str], dict[str, Any]]:
+    """Return the types that skops does not trust by itself, and the file's schema."""
+    from skops.io import get_untrusted_types
+
+    try:
+        with zipfile.ZipFile(file) as archive:
+            schema = json.loads(archive.read("schema.json"))
+            members = set(archive.namelist())
+        # skops reads every array to tell; it need not, so it is given the file without them.
+        outline = io.BytesIO()
+        with zipfile.ZipFile(outline, "w") as archive:
+            for member in members - {"schema.json"}:
+                archive.writestr(member, b"")
+            archive.writestr("schema.json", json.dumps(schema))
+        return get_untrusted_types(data=outline.getvalue()), schema
+    except (*_NOT_WHAT_IT_SEEMS, AttributeError, TypeError, ImportError) as error:
+        raise _not_skops(file, error) from error
+
+
+def _not_skops(file: BinaryIO, error: Exception) -> CorruptError:
+    file.seek(0)
+    start = file.read(2)
+    if start[:1] == pickle.PROTO and start[1:] <= bytes([pickle.HIGHEST_PROTOCOL]):
+        return CorruptError(
+            f"the model was not loaded: `{FILE}` is a pickle, not a skops file; nothing of it ran",
+            hint='if you know who wrote it, register it again with format="joblib"',
+        )
+    return CorruptError(
+        f"the model was not loaded: `{FILE}` is not a whole skops file"
+        f" ({type(error).__name__}: {error})"
+    )
+
+
+def _refused(names: list[str]) -> RefusedError:
+    count = "a type" if len(names) == 1 else f"{len(names)} types"
+    listed = ", ".join(f"`{name}`" for name in names)
+    return RefusedError(
+        f"the model was not loaded: its skops file holds {count} that nobody has trusted: {listed}",
+        hint=f"review them, then pass trusted={json.dumps(names)}",
+        details={"untrusted": names},
+    )
+
+
+def _not_rebuilt(error: Exception) -> DetentError:
+    text = f"{type(error).__name__}: {error}".partition("\n")[0]
+    if isinstance(error, (zipfile.BadZipFile, zlib.error, EOFError, KeyError)):
+        return CorruptError(f"the model was not loaded: `{FILE}` is damaged ({text})")
+    is_missing = isinstance(error, ImportError) or (
+        isinstance(error, AttributeError) and isinstance(error.obj, ModuleType)
+    )
+    return InvalidError(
+        f"the model was not loaded: it cannot be rebuilt with the packages installed here: {text}",
+        hint="install the package that has it"
+        if is_missing
+        else "compare the installed versions with those that were recorded",
+    )

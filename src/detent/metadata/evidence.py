@@ -1,0 +1,262 @@
+"""The tables of evaluations, policies and decisions.
+
+The values of ``domain.evidence`` are imported when they are needed, not before: ``status`` and
+``rollback`` do without them.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from detent.domain.alias import Refusal
+from detent.domain.clock import from_us
+from detent.domain.digest import canonical_json
+from detent.metadata.statements import Statements
+
+if TYPE_CHECKING:
+    from detent.domain.evidence import Decision, Evaluation, Policy
+
+_EVALUATION = """id, model, version, dataset, dataset_digest, n_rows, metrics_json, outcomes,
+    one_row_s, created_at, created_by"""
+_DECISION = """id, model, alias, candidate, baseline, outcome, results_json, policy_digest,
+    override, created_at, created_by"""
+
+
+class EvidenceTables(Statements):
+    """What versions were measured to do, what aliases demand, and what was decided."""
+
+    def next_evaluation(self) -> int:
+        """Return the number that the next evaluation will have."""
+        return self._next("evaluation", "id")
+
+    def insert_evaluation(self, evaluation: Evaluation, *, at_us: int) -> None:
+        """Add an evaluation."""
+        self._all(
+            f"""INSERT INTO evaluation ({_EVALUATION})
+            VALUES (:id, :model, :version, :dataset, :dataset_digest, :n_rows, :metrics,
+                :outcomes, :one_row_s, :at, :by)""",
+            id=evaluation.id,
+            model=evaluation.model,
+            version=evaluation.version,
+            dataset=evaluation.dataset,
+            dataset_digest=evaluation.dataset_digest,
+            n_rows=evaluation.n_rows,
+            metrics=_to_json([_metric_row(metric) for metric in evaluation.metrics]),
+            outcomes=evaluation.outcomes,
+            one_row_s=evaluation.one_row_s,
+            at=at_us,
+            by=evaluation.by,
+        )
+
+    def list_evaluations(
+        self, model: str, version: int | None = None, *, dataset: str | None = None
+    ) -> list[Evaluation]:
+        """Return evaluations, newest first: of a model, a version, a dataset's name."""
+        conditions = ["model = :model"]
+        parameters: dict[str, Any] = {"model": model}
+        if version is not None:
+            conditions.append("version = :version")
+            parameters["version"] = version
+        if dataset is not None:
+            conditions.append("dataset = :dataset")
+            parameters["dataset"] = dataset
+        rows = self._all(
+            f"""SELECT {_EVALUATION} FROM evaluation WHERE {" AND ".join(conditions)}
+            ORDER BY id DESC""",
+            **parameters,
+        )
+        return [_to_evaluation(row) for row in rows]
+
+    def outcome_digests(self) -> list[str]:
+        """Return the digests of the outcomes of every evaluation whose version is there."""
+        rows = self._all(
+            """SELECT DISTINCT e.outcomes FROM evaluation e JOIN version v
+            ON v.model = e.model AND v.number = e.version WHERE v.deleted_at IS NULL"""
+        )
+        return [digest for (digest,) in rows]
+
+    def find_policy(self, model: str, alias: str) -> Policy | None:
+        """Return the policy that an alias has now; None when it has none or an empty one."""
+        from detent.domain.evidence import Policy, Rule
+
+        row = self._one(
+            """SELECT id, rules_json, reason_required, digest, created_at, created_by
+            FROM policy WHERE model = :model AND alias = :alias ORDER BY id DESC LIMIT 1""",
+            model=model,
+            alias=alias,
+        )
+        if row is None:
+            return None
+        rules = tuple(
+            Rule(name=rule["name"], parameters=rule["parameters"]) for rule in json.loads(row[1])
+        )
+        policy = Policy(
+            id=row[0],
+            model=model,
+            alias=alias,
+            rules=rules,
+            reason_required=bool(row[2]),
+            digest=row[3],
+            at=from_us(row[4]),
+            by=row[5],
+        )
+        return policy if policy.rules or policy.reason_required else None
+
+    def has_policy(self, model: str, alias: str) -> bool:
+        """Say whether a policy was ever set: the quick question of an unprotected alias."""
+        return bool(
+            self._all(
+                "SELECT 1 FROM policy WHERE model = :model AND alias = :alias LIMIT 1",
+                model=model,
+                alias=alias,
+            )
+        )
+
+    def next_policy(self) -> int:
+        """Return the number that the next policy will have."""
+        return self._next("policy", "id")
+
+    def insert_policy(self, policy: Policy, *, at_us: int) -> None:
+        """Add a policy, which holds for its alias from then on."""
+        rules = [{"name": rule.name, "parameters": rule.parameters} for rule in policy.rules]
+        self._all(
+            """INSERT INTO policy (id, model, alias, rules_json, reason_required, digest,
+                created_at, created_by)
+            VALUES (:id, :model, :alias, :rules, :reason_required, :digest, :at, :by)""",
+            id=policy.id,
+            model=policy.model,
+            alias=policy.alias,
+            rules=_to_json(rules),
+            reason_required=int(policy.reason_required),
+            digest=policy.digest,
+            at=at_us,
+            by=policy.by,
+        )
+
+    def next_decision(self) -> int:
+        """Return the number that the next decision will have."""
+        return self._next("decision", "id")
+
+    def insert_decision(self, decision: Decision, *, at_us: int, is_refusal: bool) -> None:
+        """Add a decision; `is_refusal` says that nothing was activated because of it."""
+        results = [
+            {
+                "rule": result.rule,
+                "outcome": str(result.outcome),
+                "text": result.text,
+                "evidence": result.evidence,
+            }
+            for result in decision.results
+        ]
+        self._all(
+            """INSERT INTO decision (id, model, alias, candidate, baseline, outcome, is_refusal,
+                results_json, policy_digest, override, created_at, created_by)
+            VALUES (:id, :model, :alias, :candidate, :baseline, :outcome, :is_refusal, :results,
+                :policy, :override, :at, :by)""",
+            id=decision.id,
+            model=decision.model,
+            alias=decision.alias,
+            candidate=decision.candidate,
+            baseline=decision.baseline,
+            outcome=str(decision.outcome),
+            is_refusal=int(is_refusal),
+            results=_to_json(results),
+            policy=decision.policy_digest,
+            override=decision.override,
+            at=at_us,
+            by=decision.by,
+        )
+
+    def find_decision(self, id: int) -> Decision | None:
+        """Return a decision by its number."""
+        row = self._one(f"SELECT {_DECISION} FROM decision WHERE id = :id", id=id)
+        return _to_decision(row) if row else None
+
+    def list_decisions_of_version(self, model: str, number: int) -> list[Decision]:
+        """Return the decisions about a version, newest first."""
+        rows = self._all(
+            f"""SELECT {_DECISION} FROM decision WHERE model = :model AND candidate = :number
+            ORDER BY id DESC""",
+            model=model,
+            number=number,
+        )
+        return [_to_decision(row) for row in rows]
+
+    def list_refusals(self, model: str, alias: str, *, limit: int | None = None) -> list[Refusal]:
+        """Return the refused tries of an alias, newest first."""
+        rows = self._all(
+            f"""SELECT id, candidate, outcome, results_json, created_at, created_by FROM decision
+            WHERE model = :model AND alias = :alias AND is_refusal = 1
+            ORDER BY id DESC {"LIMIT :limit" if limit is not None else ""}""",
+            model=model,
+            alias=alias,
+            **({"limit": limit} if limit is not None else {}),
+        )
+        return [
+            Refusal(
+                model=model,
+                alias=alias,
+                version=candidate,
+                at=from_us(at),
+                by=by,
+                decision=id,
+                outcome=outcome,
+                why="; ".join(r["text"] for r in json.loads(results) if r["outcome"] != "pass"),
+            )
+            for id, candidate, outcome, results, at, by in rows
+        ]
+
+
+def _to_json(value: Any) -> str:
+    return canonical_json(value).decode()
+
+
+def _metric_row(metric: Any) -> dict[str, Any]:
+    names = ("name", "value", "n", "greater_is_better", "low", "high", "confidence")
+    return {name: getattr(metric, name) for name in names}
+
+
+def _to_evaluation(row: tuple[Any, ...]) -> Evaluation:
+    from detent.domain.evidence import Evaluation, Metric
+
+    return Evaluation(
+        id=row[0],
+        model=row[1],
+        version=row[2],
+        dataset=row[3],
+        dataset_digest=row[4],
+        n_rows=row[5],
+        metrics=tuple(Metric(**metric) for metric in json.loads(row[6])),
+        outcomes=row[7],
+        one_row_s=row[8],
+        at=from_us(row[9]),
+        by=row[10],
+    )
+
+
+def _to_decision(row: tuple[Any, ...]) -> Decision:
+    from detent.domain.evidence import Decision, Outcome, RuleResult
+
+    results = tuple(
+        RuleResult(
+            rule=result["rule"],
+            outcome=Outcome(result["outcome"]),
+            text=result["text"],
+            evidence=result["evidence"],
+        )
+        for result in json.loads(row[6])
+    )
+    return Decision(
+        id=row[0],
+        model=row[1],
+        alias=row[2],
+        candidate=row[3],
+        baseline=row[4],
+        outcome=Outcome(row[5]),
+        results=results,
+        policy_digest=row[7],
+        override=row[8],
+        at=from_us(row[9]),
+        by=row[10],
+    )

@@ -1,0 +1,120 @@
+"""The journal: one hash-chained row per fact, written in the transaction of what it tells."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from detent.domain.clock import from_us
+from detent.metadata.statements import Statements
+
+if TYPE_CHECKING:
+    from detent.domain.events import Event
+
+_EVENT = "seq, created_at, actor, type, body_json, previous, digest"
+
+
+class JournalTables(Statements):
+    """The journal and its head."""
+
+    def journal_head(self) -> tuple[int, str]:
+        """Return sequence number and digest of the newest event, as kept beside the journal."""
+        row = self._one("SELECT journal_seq, journal_digest FROM registry")
+        assert row is not None
+        return row[0], row[1]
+
+    def newest_time(self) -> int:
+        """Return the time of the newest event, in microseconds; 0 when there is none."""
+        return int(self._value("SELECT created_at FROM journal ORDER BY seq DESC LIMIT 1") or 0)
+
+    def append_event(self, type: str, body: dict[str, Any], *, at_us: int, actor: str) -> int:
+        """Add an event behind the newest one and return its sequence number."""
+        from detent.domain.digest import canonical_json
+        from detent.domain.events import event_digest
+
+        newest, previous = self.journal_head()
+        seq = newest + 1
+        digest = event_digest(
+            seq=seq, at_us=at_us, actor=actor, type=type, body=body, previous=previous
+        )
+        self._all(
+            f"""INSERT INTO journal ({_EVENT})
+            VALUES (:seq, :at, :actor, :type, :body, :previous, :digest)""",
+            seq=seq,
+            at=at_us,
+            actor=actor,
+            type=str(type),
+            body=canonical_json(body).decode(),
+            previous=previous,
+            digest=digest,
+        )
+        self._all(
+            "UPDATE registry SET journal_seq = :seq, journal_digest = :digest",
+            seq=seq,
+            digest=digest,
+        )
+        return seq
+
+    def list_events(
+        self,
+        *,
+        since_us: int = 0,
+        until_us: int | None = None,
+        actor: str | None = None,
+        after: int = 0,
+        limit: int | None = None,
+    ) -> list[Event]:
+        """Return events, newest first."""
+        conditions = ["created_at >= :since", "seq > :after"]
+        parameters: dict[str, Any] = {"since": since_us, "after": after}
+        for name, condition, value in (
+            ("until", "created_at <= :until", until_us),
+            ("actor", "actor = :actor", actor),
+        ):
+            if value is not None:
+                conditions.append(condition)
+                parameters[name] = value
+        if limit is not None:
+            parameters["limit"] = limit
+        rows = self._all(
+            f"""SELECT {_EVENT} FROM journal WHERE {" AND ".join(conditions)}
+            ORDER BY seq DESC {"LIMIT :limit" if limit is not None else ""}""",
+            **parameters,
+        )
+        return [_to_event(row) for row in rows]
+
+    def walk_journal(self, *, page: int = 1000) -> Iterator[tuple[Event, int]]:
+        """Yield every event with its time in microseconds, oldest first."""
+        after = -(2**62)  # an inserted row may carry any number
+        while True:
+            rows = self._all(
+                f"""SELECT {_EVENT} FROM journal WHERE seq > :after
+                ORDER BY seq LIMIT :page""",
+                after=after,
+                page=page,
+            )
+            for row in rows:
+                yield _to_event(row), row[1]
+            if len(rows) < page:
+                return
+            after = rows[-1][0]
+
+
+def _to_event(row: tuple[Any, ...]) -> Event:
+    from detent.domain.events import Event
+
+    try:
+        body = json.loads(row[4])
+    except ValueError:
+        # Altered bytes: keep them as they are, so that the chain shows the place.
+        body = {"unreadable": str(row[4])}
+    return Event(
+        seq=row[0],
+        at=from_us(row[1]),
+        actor=row[2],
+        type=row[3],
+        body=body,
+        previous=row[5],
+        digest=row[6],
+    )

@@ -1,0 +1,136 @@
+-- The schema of a registry, version 1. Plain SQL in the dialect that SQLite and PostgreSQL share;
+-- INTEGER stands for 64 bits (PostgreSQL calls that BIGINT).
+-- Times (…_at) are microseconds since 1970-01-01 UTC, so that they sort and compare as numbers.
+-- Texts named …_json are canonical JSON. Rows of activation, decision, policy, evaluation and
+-- journal are added, never changed.
+
+CREATE TABLE registry (                 -- one row
+    schema_version  INTEGER NOT NULL,
+    created_at      INTEGER NOT NULL,
+    journal_seq     INTEGER NOT NULL,    -- the newest event: kept beside the journal, so that
+    journal_digest  TEXT   NOT NULL     -- cutting off its end is seen
+);
+
+CREATE TABLE model (
+    name            TEXT   NOT NULL PRIMARY KEY,
+    last_number     INTEGER NOT NULL,    -- counts up for ever: a number is given once
+    created_at      INTEGER NOT NULL,
+    created_by      TEXT   NOT NULL
+);
+
+CREATE TABLE version (
+    model           TEXT   NOT NULL REFERENCES model (name),
+    number          INTEGER NOT NULL,
+    digest          TEXT   NOT NULL,    -- of the manifest, which is a blob
+    format          TEXT   NOT NULL,
+    size_bytes      INTEGER NOT NULL,    -- all files together
+    created_at      INTEGER NOT NULL,
+    created_by      TEXT   NOT NULL,
+    duration_s      DOUBLE PRECISION,   -- of the training, where it was recorded
+    code            TEXT,               -- short commit, `+` when the tree had changes
+    data            TEXT,               -- names of the data that went in
+    note            TEXT,
+    withdrawn       TEXT,               -- the reason; never activated again
+    deleted_at      INTEGER,             -- the number stays taken
+    PRIMARY KEY (model, number)
+);
+CREATE UNIQUE INDEX version_digest ON version (model, digest) WHERE deleted_at IS NULL;
+CREATE INDEX version_manifest ON version (digest);
+
+CREATE TABLE version_word (             -- the words of note, format, code, data and creator
+    model           TEXT   NOT NULL,
+    word            TEXT   NOT NULL,
+    number          INTEGER NOT NULL,
+    PRIMARY KEY (model, word, number)
+);
+CREATE INDEX version_word_number ON version_word (model, number);
+
+CREATE TABLE alias (
+    model           TEXT   NOT NULL REFERENCES model (name),
+    name            TEXT   NOT NULL,
+    held_at         INTEGER,             -- NULL when not on hold
+    held_by         TEXT,
+    held_reason     TEXT,
+    PRIMARY KEY (model, name)
+);
+
+CREATE TABLE activation (
+    entry           INTEGER PRIMARY KEY,
+    model           TEXT   NOT NULL,
+    alias           TEXT   NOT NULL,
+    kind            TEXT   NOT NULL,    -- activate, rollback, deactivate
+    version         INTEGER,             -- NULL after a deactivation
+    previous        INTEGER,             -- the version active before
+    below           INTEGER,             -- the entry that a rollback uncovers
+    created_at      INTEGER NOT NULL,
+    created_by      TEXT   NOT NULL,
+    reason          TEXT,
+    decision        INTEGER,
+    override        INTEGER NOT NULL,    -- 1 when a person went past the gate
+    FOREIGN KEY (model, alias) REFERENCES alias (model, name)
+);
+CREATE INDEX activation_newest ON activation (model, alias, entry);
+CREATE INDEX activation_previous ON activation (model, alias, previous, entry);
+CREATE INDEX activation_version ON activation (model, alias, version, entry);
+
+CREATE TABLE activation_note (          -- what was said about an activation afterwards
+    id              INTEGER PRIMARY KEY,
+    entry           INTEGER NOT NULL REFERENCES activation (entry),
+    note            TEXT   NOT NULL
+);
+CREATE INDEX activation_note_entry ON activation_note (entry, id);
+
+CREATE TABLE evaluation (
+    id              INTEGER PRIMARY KEY,
+    model           TEXT   NOT NULL,
+    version         INTEGER NOT NULL,
+    dataset         TEXT   NOT NULL,    -- the name given
+    dataset_digest  TEXT   NOT NULL,    -- of the rows with their true values
+    n_rows          INTEGER NOT NULL,
+    metrics_json    TEXT   NOT NULL,
+    outcomes        TEXT   NOT NULL,    -- the blob of what was answered, row by row
+    one_row_s       DOUBLE PRECISION,
+    created_at      INTEGER NOT NULL,
+    created_by      TEXT   NOT NULL,
+    FOREIGN KEY (model, version) REFERENCES version (model, number)
+);
+CREATE INDEX evaluation_version ON evaluation (model, version, id);
+
+CREATE TABLE policy (
+    id              INTEGER PRIMARY KEY,
+    model           TEXT   NOT NULL,
+    alias           TEXT   NOT NULL,
+    rules_json      TEXT   NOT NULL,
+    reason_required INTEGER NOT NULL,
+    digest          TEXT   NOT NULL,
+    created_at      INTEGER NOT NULL,
+    created_by      TEXT   NOT NULL
+);
+CREATE INDEX policy_newest ON policy (model, alias, id);
+
+CREATE TABLE decision (
+    id              INTEGER PRIMARY KEY,
+    model           TEXT   NOT NULL,
+    alias           TEXT   NOT NULL,
+    candidate       INTEGER NOT NULL,
+    baseline        INTEGER,
+    outcome         TEXT   NOT NULL,    -- pass, fail, inconclusive
+    is_refusal      INTEGER NOT NULL,    -- 1 when nothing was activated because of it
+    results_json    TEXT   NOT NULL,
+    policy_digest   TEXT,
+    override        TEXT,
+    created_at      INTEGER NOT NULL,
+    created_by      TEXT   NOT NULL
+);
+CREATE INDEX decision_alias ON decision (model, alias, id);
+
+CREATE TABLE journal (
+    seq             INTEGER PRIMARY KEY,
+    created_at      INTEGER NOT NULL,
+    actor           TEXT   NOT NULL,
+    type            TEXT   NOT NULL,
+    body_json       TEXT   NOT NULL,
+    previous        TEXT   NOT NULL,    -- digest of the event before
+    digest          TEXT   NOT NULL
+);
+CREATE INDEX journal_time ON journal (created_at);

@@ -1,0 +1,317 @@
+"""Metadata in one SQLite file: for one machine, without a server.
+
+Durability: WAL with ``synchronous=FULL``. With ``NORMAL``, commits that were acknowledged are
+lost in a power cut. Fairness: writers take an advisory lock on a file beside the database before
+``BEGIN IMMEDIATE``; SQLite's busy handler alone lets some writers starve.
+"""
+
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from detent.errors import (
+    ConflictError,
+    CorruptError,
+    DetentError,
+    InvalidError,
+    NotFoundError,
+    UnavailableError,
+)
+from detent.metadata.base import SCHEMA_VERSION
+from detent.metadata.lock import FileLock
+from detent.metadata.tables import Tables
+
+LOCK_TIMEOUT_S = 30.0
+
+
+class _Connection:
+    """One thread's connection. Rows come back as lists of tuples."""
+
+    concat = "group_concat(a.name, ' ')"
+
+    def __init__(self, raw: sqlite3.Connection, location: str, mutex: threading.RLock) -> None:
+        self.raw = raw
+        self.pid = os.getpid()
+        self.location = location
+        self.depth = 0
+        self.tables = Tables(self)
+        self._mutex = mutex
+
+    def execute(self, sql: str, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
+        try:
+            with self._mutex:
+                return self.raw.execute(sql, parameters).fetchall()
+        except sqlite3.Error as error:
+            raise _translate(error, self.location) from error
+
+
+class _NoMutex:
+    """Stands in for the mutex where each thread has its own connection."""
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, *_: object) -> None: ...
+
+
+class SqliteMetadata:
+    """A registry's rows in one SQLite file, or in memory when `path` is None.
+
+    Instances may be shared between threads and survive a fork: each thread of each process has
+    its own connection. In memory all threads share one connection and take turns.
+    """
+
+    def __init__(self, path: Path | None, *, timeout_s: float = LOCK_TIMEOUT_S) -> None:
+        self._path = path
+        self._timeout_s = timeout_s
+        self._local = threading.local()
+        self._shared: _Connection | None = None
+        self._mutex: Any = threading.RLock() if path is None else _NoMutex()
+        self._lock = FileLock(path.with_suffix(".lock")) if path is not None else None
+
+    @property
+    def location(self) -> str:
+        """The folder of the registry, or ``memory:``."""
+        return "memory:" if self._path is None else str(self._path.parent)
+
+    @property
+    def current(self) -> Tables:
+        """The tables for single statements: each sees the newest commit."""
+        return self._connection().tables
+
+    @contextmanager
+    def read(self) -> Iterator[Tables]:
+        """Open a snapshot (nested calls share the outer one)."""
+        connection = self._connection()
+        with self._mutex, self._transaction(connection, "BEGIN"):
+            yield connection.tables
+
+    @contextmanager
+    def write(self) -> Iterator[Tables]:
+        """Open the one write transaction; durable when it ends, or as if it had never been."""
+        connection = self._connection()
+        if self._path is not None and not os.access(self._path, os.W_OK):
+            raise UnavailableError(
+                f"the registry at {self.location} is read-only; nothing was changed",
+                hint="make the folder writable, or name another with `--url`",
+            )
+        with self._mutex, self._turn(), self._transaction(connection, "BEGIN IMMEDIATE"):
+            yield connection.tables
+
+    def create(self, *, at_us: int, actor: str) -> bool:
+        """Make the registry if there is none; return whether it was made."""
+        if self._path is None:
+            return False  # made with its connection
+        if self._path.exists():
+            return False
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            with self._turn():
+                if self._path.exists():
+                    return False
+                # Under a name of its own until it is whole: nobody meets half a registry.
+                building = self._path.with_suffix(".new")
+                for leftover in (building, *_beside(building)):
+                    leftover.unlink(missing_ok=True)
+                raw = _open(f"file:{_quote(building)}?mode=rwc", self._timeout_s)
+                _build(raw, at_us=at_us, actor=actor)
+                raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                raw.close()
+                ignore = self._path.parent / ".gitignore"
+                if not ignore.exists():
+                    ignore.write_text("*\n")  # a registry inside a work tree is not its code
+                os.replace(building, self._path)
+                _fsync_folder(self._path.parent)
+        except OSError as error:
+            raise UnavailableError(
+                f"no registry could be made at {self.location}: {error.strerror or error};"
+                " nothing was registered",
+                hint="name a folder that you may write to with `--url`",
+            ) from error
+        except sqlite3.Error as error:
+            raise _translate(error, self.location) from error
+        return True
+
+    def change_counter(self) -> int:
+        """Return a number that is another one after any commit, of this or another process."""
+        connection = self._connection()
+        with self._mutex:
+            version = connection.raw.execute("PRAGMA data_version").fetchone()[0]
+            # data_version counts what other connections commit; total_changes what this one did.
+            return int(version) << 40 | connection.raw.total_changes
+
+    def close(self) -> None:
+        """Close this thread's connection."""
+        connection: _Connection | None = getattr(self._local, "connection", None)
+        if connection is not None:
+            connection.raw.close()
+            self._local.connection = None
+
+    def _connection(self) -> _Connection:
+        if self._path is None:
+            return self._memory()
+        connection: _Connection | None = getattr(self._local, "connection", None)
+        if connection is None or connection.pid != os.getpid():
+            connection = self._connect(self._path)
+            self._local.connection = connection
+        return connection
+
+    def _memory(self) -> _Connection:
+        with self._mutex:
+            if self._shared is None:
+                from detent.domain.clock import to_us, utc_now
+
+                raw = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+                raw.execute("PRAGMA foreign_keys=ON")
+                _build(raw, at_us=to_us(utc_now()), actor="memory")
+                self._shared = _Connection(raw, self.location, self._mutex)
+            return self._shared
+
+    def _connect(self, path: Path) -> _Connection:
+        if not path.exists():
+            raise NotFoundError(
+                f"there is no registry at {self.location}",
+                hint="make one by registering a first version, or with `detent init`",
+            )
+        try:
+            if os.access(path, os.W_OK) and os.access(path.parent, os.W_OK):
+                raw = _open(f"file:{_quote(path)}?mode=rw", self._timeout_s)
+            else:
+                # Without a log there is no writer whose rows could be missed.
+                wal = path.with_name(path.name + "-wal")
+                immutable = "" if wal.exists() and wal.stat().st_size else "&immutable=1"
+                raw = _open(f"file:{_quote(path)}?mode=ro{immutable}", self._timeout_s, ro=True)
+            connection = _Connection(raw, self.location, self._mutex)
+            found = connection.tables.schema_version()
+        except sqlite3.Error as error:
+            raise _translate(error, self.location) from error
+        if found > SCHEMA_VERSION:
+            raise InvalidError(
+                f"the registry at {self.location} was written by a newer release of detent"
+                f" (schema {found}, this one knows {SCHEMA_VERSION}); nothing was read",
+                hint="upgrade: `pip install --upgrade detent`",
+            )
+        return connection
+
+    @contextmanager
+    def _transaction(self, connection: _Connection, begin: str) -> Iterator[None]:
+        if connection.depth:
+            if begin != "BEGIN":
+                raise AssertionError("a write inside another transaction")
+            yield
+            return
+        connection.execute(begin, {})
+        connection.depth = 1
+        try:
+            yield
+            connection.execute("COMMIT", {})
+        except BaseException:
+            if connection.raw.in_transaction:
+                connection.raw.execute("ROLLBACK")
+            raise
+        finally:
+            connection.depth = 0
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        if self._lock is None:
+            yield
+            return
+        if not self._lock.acquire(self._timeout_s):
+            raise UnavailableError(
+                f"the registry at {self.location} has been locked by another process for"
+                f" {self._timeout_s:.0f} s; nothing was changed",
+                hint="run the same command again when the other one has ended",
+            )
+        try:
+            yield
+        finally:
+            self._lock.release()
+
+
+def _open(uri: str, timeout_s: float, *, ro: bool = False) -> sqlite3.Connection:
+    raw = sqlite3.connect(
+        uri,
+        uri=True,
+        isolation_level=None,  # transactions begin and end where we say
+        timeout=timeout_s,
+        check_same_thread=False,
+        cached_statements=256,
+    )
+    raw.execute("PRAGMA foreign_keys=ON")
+    if not ro:
+        raw.execute("PRAGMA journal_mode=WAL")
+        raw.execute("PRAGMA synchronous=FULL")
+    return raw
+
+
+def _build(raw: sqlite3.Connection, *, at_us: int, actor: str) -> None:
+    from detent.domain.events import GENESIS, EventType
+
+    schema = resources.files("detent.metadata").joinpath("schema.sql").read_text()
+    raw.executescript("BEGIN IMMEDIATE;" + schema)
+    tables = _Connection(raw, "", _NoMutex()).tables  # type: ignore[arg-type]  # same two methods
+    tables.insert_registry(schema_version=SCHEMA_VERSION, at_us=at_us, genesis=GENESIS)
+    tables.append_event(
+        EventType.REGISTRY_CREATED,
+        {"schema_version": SCHEMA_VERSION},
+        at_us=at_us,
+        actor=actor,
+    )
+    raw.execute("COMMIT")
+
+
+def _translate(error: sqlite3.Error, location: str) -> DetentError:
+    """Return the error a user can act on for one of SQLite's."""
+    code = getattr(error, "sqlite_errorname", "") or ""
+    text = str(error)
+    if code.startswith(("SQLITE_FULL", "SQLITE_IOERR")):
+        return UnavailableError(
+            f"the disk of the registry at {location} is full or failing ({text}); nothing was"
+            " changed",
+            hint="make room (`detent prune` removes what nothing uses), then run it again",
+        )
+    if code.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+        return UnavailableError(
+            f"the registry at {location} is locked by another program; nothing was changed",
+            hint="run the same command again when the other one has ended",
+        )
+    if code.startswith("SQLITE_READONLY"):
+        return UnavailableError(
+            f"the registry at {location} is read-only; nothing was changed",
+            hint="make the folder writable, or name another with `--url`",
+        )
+    if code.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")) or "no such table" in text:
+        return CorruptError(
+            f"the database at {location} is damaged, or is no registry ({text}); nothing was"
+            " changed",
+            hint="restore `detent.db` from a backup; the files under `blobs/` are not affected",
+        )
+    if code.startswith("SQLITE_CANTOPEN"):
+        return UnavailableError(f"the database at {location} cannot be opened: {text}")
+    if code.startswith("SQLITE_CONSTRAINT"):
+        return ConflictError(
+            f"the registry at {location} changed while this was done ({text}); nothing was changed",
+            hint="run the same command again",
+        )
+    return UnavailableError(f"the database at {location} failed: {text}; nothing was changed")
+
+
+def _quote(path: Path) -> str:
+    return str(path.absolute()).replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+
+
+def _beside(path: Path) -> tuple[Path, ...]:
+    return tuple(path.with_name(path.name + end) for end in ("-wal", "-shm", "-journal"))
+
+
+def _fsync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

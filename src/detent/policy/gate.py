@@ -1,0 +1,22 @@
+"""The gate: rules and evidence give an answer."""
+
+from detent.domain.evidence import Outcome, Policy, RuleResult
+from detent.policy.rules import RULES, Evidence, not_on_hold, not_rolled_back
+
+
+def judge(policy: Policy | None, evidence: Evidence) -> tuple[Outcome, tuple[RuleResult, ...]]:
+    """Apply the rules that are always in force, then those of the policy.
+
+    One rule that fails makes the answer ``fail``; otherwise one that cannot tell makes it
+    ``inconclusive``.
+    """
+    results = [not_rolled_back(evidence), not_on_hold(evidence)]
+    # A rule in force that had nothing to object to is not worth a line in the decision.
+    results = [result for result in results if result.outcome is not Outcome.PASS]
+    for rule in policy.rules if policy else ():
+        results.append(RULES[rule.name](evidence, **rule.parameters))
+    outcomes = {result.outcome for result in results}
+    for outcome in (Outcome.FAIL, Outcome.INCONCLUSIVE):
+        if outcome in outcomes:
+            return outcome, tuple(results)
+    return Outcome.PASS, tuple(results)

@@ -1,0 +1,205 @@
+"""The rules: one pure function each, from parameters and evidence to an answer."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from detent.domain.alias import Activation, Hold
+from detent.domain.clock import format_time
+from detent.domain.evidence import Evaluation, Outcome, Rule, RuleResult
+from detent.domain.version import Version
+from detent.errors import InvalidError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """All that a gate may look at, read in the transaction of the activation.
+
+    The evaluations are newest first.
+    """
+
+    candidate: Version
+    baseline: Version | None
+    alias: str
+    candidate_evaluations: tuple[Evaluation, ...] = ()
+    baseline_evaluations: tuple[Evaluation, ...] = ()
+    rolled_back: Activation | None = None
+    hold: Hold | None = None
+
+
+def not_rolled_back(evidence: Evidence) -> RuleResult:
+    """Refuse a version that this alias was rolled back from: always in force."""
+    name = "not_rolled_back"
+    if evidence.rolled_back is None:
+        return RuleResult(rule=name, outcome=Outcome.PASS, text="was not rolled back from here")
+    entry = evidence.rolled_back
+    reason = f": {entry.reason}" if entry.reason else ""
+    return RuleResult(
+        rule=name,
+        outcome=Outcome.FAIL,
+        text=f"`{entry.name}` was rolled back from version {entry.previous} at"
+        f" {format_time(entry.at)} UTC by {entry.by}{reason}",
+        evidence={"entry": entry.entry},
+    )
+
+
+def not_on_hold(evidence: Evidence) -> RuleResult:
+    """Refuse while the alias is on hold: always in force."""
+    name = "not_on_hold"
+    if evidence.hold is None:
+        return RuleResult(rule=name, outcome=Outcome.PASS, text="is not on hold")
+    hold = evidence.hold
+    reason = f": {hold.reason}" if hold.reason else ""
+    return RuleResult(
+        rule=name,
+        outcome=Outcome.FAIL,
+        text=f"on hold since {format_time(hold.at)} UTC by {hold.by}{reason}",
+    )
+
+
+def at_least_as_good(
+    evidence: Evidence, *, metric: str = "accuracy", dataset: str | None = None
+) -> RuleResult:
+    """Demand that the candidate's number is at least the active version's, on the same rows.
+
+    The rule of the plain recipe. It compares two numbers and knows nothing about chance: a tie, or a small
+    difference on few rows, is no evidence that the candidate is as good on other rows.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        What is known of candidate and baseline.
+    metric : str, default="accuracy"
+        The name of a metric that both evaluations have.
+    dataset : str, optional
+        The name of the dataset; by default the newest that both were evaluated on.
+    """
+    name = "at_least_as_good"
+    if evidence.baseline is None:
+        return RuleResult(
+            rule=name, outcome=Outcome.PASS, text="nothing is active: nothing to compare with"
+        )
+    pair = same_rows(evidence, dataset)
+    if pair is None:
+        return RuleResult(
+            rule=name, outcome=Outcome.INCONCLUSIVE, text=_no_common_rows(evidence, dataset)
+        )
+    ours, theirs = pair
+    try:
+        new, old = ours[metric], theirs[metric]
+    except KeyError:
+        return RuleResult(
+            rule=name,
+            outcome=Outcome.INCONCLUSIVE,
+            text=f"`{metric}` was not computed for both on {ours.dataset}",
+            evidence={"evaluations": [theirs.id, ours.id]},
+        )
+    if new.greater_is_better is None:
+        return RuleResult(
+            rule=name,
+            outcome=Outcome.INCONCLUSIVE,
+            text=f"`{metric}` declares no direction: whether more of it is better is not known",
+            evidence={"evaluations": [theirs.id, ours.id]},
+        )
+    holds = new.value >= old.value if new.greater_is_better else new.value <= old.value
+    sign = "at least" if new.greater_is_better else "at most"
+    verb = "is" if holds else "is not"
+    text = f"{metric} {new.value:.4g} {verb} {sign} {old.value:.4g} on {new.n:,} rows of {ours.dataset}"
+    if holds:
+        text += " (two numbers: chance is not considered)"
+    return RuleResult(
+        rule=name,
+        outcome=Outcome.PASS if holds else Outcome.FAIL,
+        text=text,
+        evidence={
+            "evaluations": [theirs.id, ours.id],
+            "dataset_digest": ours.dataset_digest,
+            "baseline": old.value,
+            "candidate": new.value,
+            "n": new.n,
+        },
+    )
+
+
+def same_rows(
+    evidence: Evidence, dataset: str | None = None
+) -> tuple[Evaluation, Evaluation] | None:
+    """Return the newest evaluations of candidate and baseline on the same rows, if any."""
+    baseline = {e.dataset_digest: e for e in reversed(evidence.baseline_evaluations)}
+    for evaluation in evidence.candidate_evaluations:
+        if dataset is not None and evaluation.dataset != dataset:
+            continue
+        if evaluation.dataset_digest in baseline:
+            return evaluation, baseline[evaluation.dataset_digest]
+    return None
+
+
+def _no_common_rows(evidence: Evidence, dataset: str | None) -> str:
+    candidate, baseline = evidence.candidate, evidence.baseline
+    assert baseline is not None
+    on = f" on {dataset}" if dataset else ""
+    if not evidence.candidate_evaluations:
+        return f"`{candidate}` was not evaluated{on}"
+    if not evidence.baseline_evaluations:
+        return f"`{baseline}` was not evaluated{on}"
+    return f"`{baseline}` and `{candidate}` were not evaluated on the same rows{on}"
+
+
+RULES: Mapping[str, Callable[..., RuleResult]] = {"at_least_as_good": at_least_as_good}
+_PARAMETERS: Mapping[str, Mapping[str, type]] = {
+    "at_least_as_good": {"metric": str, "dataset": str}
+}
+
+
+def parse_rules(content: Mapping[str, Any]) -> tuple[tuple[Rule, ...], bool]:
+    """Return the rules of a policy file, and whether it demands reasons.
+
+    `content` is the parsed TOML: ``reason_required = true`` and tables ``[[rule]]``, each with
+    a ``name`` and the rule's parameters.
+
+    Raises
+    ------
+    InvalidError
+        If a key, a rule, or a parameter is unknown, or a value has the wrong type.
+
+    Examples
+    --------
+    >>> parse_rules({"rule": [{"name": "at_least_as_good", "metric": "accuracy"}]})[0]
+    (Rule(name='at_least_as_good', parameters={'metric': 'accuracy'}),)
+    """
+    for key in content:
+        if key not in ("rule", "reason_required"):
+            raise InvalidError(
+                f"a policy has no `{key}`: `reason_required` and `[[rule]]` are known; nothing was"
+                " changed"
+            )
+    required = content.get("reason_required", False)
+    tables = content.get("rule", [])
+    if not isinstance(required, bool):
+        raise InvalidError("`reason_required` is true or false; nothing was changed")
+    if not isinstance(tables, list | tuple) or not all(isinstance(t, Mapping) for t in tables):
+        raise InvalidError("rules are written as `[[rule]]` tables; nothing was changed")
+    return tuple(_parse_rule(table) for table in tables), required
+
+
+def _parse_rule(table: Mapping[str, Any]) -> Rule:
+    name = table.get("name")
+    if not isinstance(name, str) or name not in RULES:
+        raise InvalidError(
+            f"there is no rule {name!r}; nothing was changed",
+            hint=f"known rules: {', '.join(sorted(RULES))}",
+        )
+    parameters = {key: value for key, value in table.items() if key != "name"}
+    known = _PARAMETERS[name]
+    for key, value in parameters.items():
+        if key not in known:
+            raise InvalidError(
+                f"rule `{name}` has no parameter `{key}`; nothing was changed",
+                hint=f"it has: {', '.join(known)}",
+            )
+        if not isinstance(value, known[key]):
+            raise InvalidError(
+                f"`{key}` of rule `{name}` is a {known[key].__name__}, not {value!r}; nothing was"
+                " changed"
+            )
+    return Rule(name=name, parameters=parameters)

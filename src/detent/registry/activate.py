@@ -1,0 +1,466 @@
+"""Changing what is active: activate, promote, deactivate, roll back, hold and release.
+
+Each is one transaction on the expected current entry. Rollback asks no gate, needs no
+healthy new version and no file of the one it leaves.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from detent.domain.alias import Activation, ActivationKind, Hold, rollback_target
+from detent.domain.clock import format_time
+from detent.domain.events import EventType
+from detent.domain.reference import Reference, check_alias_name
+from detent.domain.version import Version
+from detent.errors import ConflictError, DetentError, InvalidError, NotFoundError, RefusedError
+from detent.registry.read import alias_reference, find_alias, resolve
+from detent.registry.stores import Change, Stores, change
+
+if TYPE_CHECKING:
+    from detent.domain.evidence import Decision, Policy
+    from detent.metadata.tables import Tables
+
+_EVENTS = {
+    ActivationKind.ACTIVATE: EventType.ALIAS_ACTIVATED,
+    ActivationKind.ROLLBACK: EventType.ALIAS_ROLLED_BACK,
+    ActivationKind.DEACTIVATE: EventType.ALIAS_DEACTIVATED,
+}
+
+
+def activate(
+    stores: Stores,
+    reference: str | Reference | Version,
+    alias: str,
+    *,
+    reason: str | None = None,
+    override: str | None = None,
+    expected: int | None = None,
+    dry_run: bool = False,
+) -> Activation:
+    """Make a version the active one of an alias, if the gate lets it pass.
+
+    A version that is active already stays so: nothing is changed and its entry is returned.
+
+    Parameters
+    ----------
+    stores : Stores
+        The registry, and who acts.
+    reference : str, Reference or Version
+        The version. An alias means the version it holds (that is `promote`).
+    alias : str
+        The alias's name, without the model. It is made when it does not exist.
+    reason : str, optional
+        Why.
+    override : str, optional
+        Why a person goes past the gate. Recorded; nothing overrides a withdrawal.
+    expected : int, optional
+        The entry that the caller took to be the newest one of this alias; 0 for none.
+    dry_run : bool, default=False
+        Do and check everything, then undo it.
+
+    Raises
+    ------
+    NotFoundError
+        If the version does not exist.
+    RefusedError
+        If a rule said no (``decision`` is on record), or the version was withdrawn.
+    InconclusiveError
+        If the evidence decides neither way.
+    ConflictError
+        If the alias moved on from `expected`.
+    """
+    check_alias_name(alias)
+    if override is not None and not override.strip():
+        raise InvalidError("an override needs a reason; nothing was changed")
+    refused: DetentError | None = None
+    with change(stores, dry_run=dry_run) as step:
+        tables = step.tables
+        version = resolve(tables, reference)
+        current = tables.newest_activation(version.model, alias)
+        name = f"{version.model}@{alias}"
+        _check_expected(current, expected, name)
+        if current is not None and current.version == version.number:
+            return current
+        if version.withdrawn is not None:
+            raise RefusedError(
+                f"`{version}` was not activated as `{name}`: it was withdrawn"
+                f" ({version.withdrawn}); {_still(current)}",
+                hint=f"choose another: `detent versions {version.model}`",
+            )
+        decision = _decide(step, version, alias, current, reason=reason, override=override)
+        if decision is not None:
+            refused = _refusal(decision, version, name, current) if override is None else None
+            tables.insert_decision(decision, at_us=step.at_us, is_refusal=refused is not None)
+        if refused is not None:
+            assert decision is not None
+            step.record(EventType.ACTIVATION_REFUSED, _decision_body(decision, reason))
+        else:
+            tables.ensure_alias(version.model, alias)
+            entry = Activation(
+                entry=tables.next_entry(),
+                model=version.model,
+                alias=alias,
+                kind=ActivationKind.ACTIVATE,
+                version=version.number,
+                previous=current.version if current else None,
+                below=current.entry if current else None,
+                at=step.at,
+                by=step.actor,
+                reason=reason or override,
+                decision=decision.id if decision else None,
+                override=override is not None,
+            )
+            _insert(step, entry, decision)
+    if refused is not None:
+        raise refused
+    return entry
+
+
+def deactivate(
+    stores: Stores,
+    name: str,
+    *,
+    reason: str | None = None,
+    expected: int | None = None,
+    dry_run: bool = False,
+) -> Activation:
+    """Leave an alias without an active version. A rollback puts the one before back.
+
+    Raises
+    ------
+    NotFoundError
+        If the alias has never held a version, or holds none now.
+    ConflictError
+        If the alias moved on from `expected`.
+    """
+    reference = alias_reference(name)
+    with change(stores, dry_run=dry_run) as step:
+        current = find_alias(step.tables, reference)
+        _check_expected(current, expected, name)
+        if current.version is None:
+            raise NotFoundError(f"`{name}` holds no version already; nothing was changed")
+        entry = Activation(
+            entry=step.tables.next_entry(),
+            model=current.model,
+            alias=current.alias,
+            kind=ActivationKind.DEACTIVATE,
+            version=None,
+            previous=current.version,
+            below=current.entry,
+            at=step.at,
+            by=step.actor,
+            reason=reason,
+        )
+        _insert(step, entry)
+    return entry
+
+
+def rollback(
+    stores: Stores,
+    name: str,
+    *,
+    to: int | None = None,
+    reason: str | None = None,
+    hold: bool = False,
+    expected: int | None = None,
+    dry_run: bool = False,
+) -> Activation:
+    """Put back the version that an alias held before the current one.
+
+    A second rollback goes one further back, not forth. No gate is asked. The version left is
+    withdrawn from this alias until someone activates it again with an override.
+
+    Parameters
+    ----------
+    stores : Stores
+        The registry, and who acts.
+    name : str
+        The alias with its model: ``fraud@production``.
+    to : int, optional
+        A version held earlier, to go back to in one step.
+    reason : str, optional
+        Why; may be added later as a note.
+    hold : bool, default=False
+        Also stop further activations until `release`.
+    expected : int, optional
+        The entry that the caller took to be the newest one of this alias.
+    dry_run : bool, default=False
+        Do and check everything, then undo it.
+
+    Raises
+    ------
+    NotFoundError
+        If the alias has never held a version.
+    RefusedError
+        If no earlier version (or not `to`) is there to go back to.
+    ConflictError
+        If the alias moved on from `expected`.
+    """
+    reference = alias_reference(name)
+    with change(stores, dry_run=dry_run) as step:
+        tables = step.tables
+        current = find_alias(tables, reference)
+        _check_expected(current, expected, name)
+        target, passed = rollback_target(
+            current,
+            tables.activations_beneath(current),
+            name=str(reference),
+            to=to,
+            is_usable=lambda number: tables.is_usable(reference.model, number),
+        )
+        entry = Activation(
+            entry=tables.next_entry(),
+            model=current.model,
+            alias=current.alias,
+            kind=ActivationKind.ROLLBACK,
+            version=target.version,
+            previous=current.version,
+            below=target.below,
+            at=step.at,
+            by=step.actor,
+            reason=reason,
+        )
+        _insert(step, entry, passed=passed)
+        if hold:
+            _hold(step, current.model, current.alias, reason)
+    return entry
+
+
+def hold(stores: Stores, name: str, *, reason: str | None = None, dry_run: bool = False) -> Hold:
+    """Stop further activations of an alias until `release`. Rollback still works.
+
+    Holding what is on hold replaces who and why.
+
+    Raises
+    ------
+    NotFoundError
+        If the alias has never held a version.
+    """
+    reference = alias_reference(name)
+    with change(stores, dry_run=dry_run) as step:
+        current = find_alias(step.tables, reference)
+        return _hold(step, current.model, current.alias, reason)
+
+
+def release(stores: Stores, name: str, *, reason: str | None = None, dry_run: bool = False) -> Hold:
+    """End a hold and return what it was.
+
+    Raises
+    ------
+    NotFoundError
+        If the alias is not on hold.
+    """
+    reference = alias_reference(name)
+    with change(stores, dry_run=dry_run) as step:
+        current = find_alias(step.tables, reference)
+        held = step.tables.find_hold(current.model, current.alias)
+        if held is None:
+            raise NotFoundError(f"`{name}` is not on hold; nothing was changed")
+        step.tables.set_hold(current.model, current.alias, None, at_us=step.at_us)
+        step.record(
+            EventType.ALIAS_RELEASED,
+            {"model": current.model, "alias": current.alias, "reason": reason},
+        )
+    return held
+
+
+def gate(stores: Stores, reference: str | Reference | Version, alias: str) -> Decision:
+    """Ask the gate what it would say to an activation; nothing is changed or recorded.
+
+    Raises
+    ------
+    NotFoundError
+        If the version does not exist.
+    """
+    check_alias_name(alias)
+    from detent.domain.clock import to_us
+
+    with stores.metadata.read() as tables:
+        step = Change(tables=tables, at_us=to_us(stores.clock()), actor=stores.actor)
+        version = resolve(tables, reference)
+        current = tables.newest_activation(version.model, alias)
+        decision = _decide(step, version, alias, current, always=True)
+    assert decision is not None
+    return decision
+
+
+def _hold(step: Change, model: str, alias: str, reason: str | None) -> Hold:
+    held = Hold(at=step.at, by=step.actor, reason=reason)
+    step.tables.set_hold(model, alias, held, at_us=step.at_us)
+    step.record(EventType.ALIAS_HELD, {"model": model, "alias": alias, "reason": reason})
+    return held
+
+
+def _insert(
+    step: Change,
+    entry: Activation,
+    decision: Decision | None = None,
+    passed: list[int] | None = None,
+) -> None:
+    step.tables.insert_activation(entry, at_us=step.at_us)
+    body: dict[str, Any] = {
+        "entry": entry.entry,
+        "model": entry.model,
+        "alias": entry.alias,
+        "version": entry.version,
+        "previous": entry.previous,
+        "below": entry.below,
+        "reason": entry.reason,
+        "decision": entry.decision,
+        "override": entry.override,
+    }
+    if decision is not None:
+        body["answer"] = _decision_body(decision, entry.reason)
+    if passed:
+        body["passed_over"] = passed
+    step.record(_EVENTS[entry.kind], body)
+
+
+def _check_expected(current: Activation | None, expected: int | None, name: str) -> None:
+    newest = current.entry if current else 0
+    if expected is None or expected == newest:
+        return
+    if current is None:
+        raise ConflictError(
+            f"`{name}` has never held a version, but entry {expected} was expected; nothing was"
+            " changed"
+        )
+    version = f"version {current.version}" if current.version else "no version"
+    raise ConflictError(
+        f"`{name}` moved to {version} at {format_time(current.at)} UTC (by {current.by}, entry"
+        f" {current.entry}), after this change was prepared on entry {expected}; nothing was changed",
+        hint=f"look at `detent history {name}`, then repeat the command",
+        details={"expected": expected, "entry": current.entry, "version": current.version},
+    )
+
+
+def _decide(
+    step: Change,
+    version: Version,
+    alias: str,
+    current: Activation | None,
+    *,
+    reason: str | None = None,
+    override: str | None = None,
+    always: bool = False,
+) -> Decision | None:
+    """Return the gate's answer; None when nothing was demanded and nothing objected."""
+    tables = step.tables
+    rolled_back = tables.find_rollback_from(version.model, alias, version.number)
+    held = tables.find_hold(version.model, alias)
+    protected = tables.has_policy(version.model, alias)
+    if not (rolled_back or held or protected or override or always):
+        return None
+    from detent.domain.evidence import Decision
+    from detent.policy.gate import judge
+    from detent.policy.rules import Evidence
+
+    policy = tables.find_policy(version.model, alias)
+    _check_reason(policy, reason or override, version, always=always)
+    baseline = None
+    if current is not None and current.version is not None:
+        baseline = tables.find_version(version.model, current.version)
+    needs_evaluations = policy is not None and bool(policy.rules)
+    evidence = Evidence(
+        candidate=version,
+        baseline=baseline,
+        alias=alias,
+        candidate_evaluations=_evaluations(tables, version) if needs_evaluations else (),
+        baseline_evaluations=_evaluations(tables, baseline) if needs_evaluations else (),
+        rolled_back=rolled_back,
+        hold=held,
+    )
+    outcome, results = judge(policy, evidence)
+    return Decision(
+        id=None if always else tables.next_decision(),
+        model=version.model,
+        alias=alias,
+        candidate=version.number,
+        baseline=baseline.number if baseline else None,
+        outcome=outcome,
+        results=results,
+        policy_digest=policy.digest if policy else None,
+        at=step.at,
+        by=step.actor,
+        override=override,
+    )
+
+
+def _evaluations(tables: Tables, version: Version | None) -> tuple[Any, ...]:
+    return tuple(tables.list_evaluations(version.model, version.number)) if version else ()
+
+
+def _check_reason(
+    policy: Policy | None, reason: str | None, version: Version, *, always: bool
+) -> None:
+    if policy is None or not policy.reason_required or reason or always:
+        return
+    raise RefusedError(
+        f"`{version}` was not activated as `{policy.model}@{policy.alias}`: its policy demands a"
+        " reason; nothing was changed",
+        hint=f"detent activate {version} {policy.alias} --reason TEXT",
+    )
+
+
+def _refusal(
+    decision: Decision, version: Version, name: str, current: Activation | None
+) -> DetentError | None:
+    from detent.domain.evidence import Outcome
+    from detent.errors import InconclusiveError
+
+    if decision.outcome is Outcome.PASS:
+        return None
+    lines = [f"  {result.rule}: {result.text}" for result in decision.failed]
+    counted = f"{len(decision.failed)} of {len(decision.results)} rules"
+    alias = decision.alias
+    override = f"to activate all the same, give a reason: `detent activate {version} {alias} --override REASON`"
+    error: RefusedError | InconclusiveError
+    if decision.outcome is Outcome.FAIL:
+        message = f"`{version}` was not activated as `{name}`: {counted} failed; {_still(current)}"
+        error = RefusedError(
+            "\n".join([message, *lines]), hint=f"see `detent decision {decision.id}`; {override}"
+        )
+    else:
+        message = (
+            f"`{version}` was not activated as `{name}`: {counted} could not be decided;"
+            f" {_still(current)}"
+        )
+        error = InconclusiveError("\n".join([message, *lines]), hint=_evidence_hint(decision))
+    error.decision = decision
+    error.details["decision"] = decision.id
+    return error
+
+
+def _evidence_hint(decision: Decision) -> str:
+    versions = f"{decision.model}/{decision.baseline} and {decision.model}/{decision.candidate}"
+    return f"evaluate {versions} on the same data: `detent evaluate VERSION --data FILE --target COLUMN`"
+
+
+def _still(current: Activation | None) -> str:
+    if current is None or current.version is None:
+        return "nothing is active"
+    return f"version {current.version} is still active"
+
+
+def _decision_body(decision: Decision, reason: str | None) -> dict[str, Any]:
+    return {
+        "decision": decision.id,
+        "model": decision.model,
+        "alias": decision.alias,
+        "candidate": decision.candidate,
+        "baseline": decision.baseline,
+        "outcome": str(decision.outcome),
+        "policy": decision.policy_digest,
+        "override": decision.override,
+        "reason": reason,
+        "results": [
+            {
+                "rule": result.rule,
+                "outcome": str(result.outcome),
+                "text": result.text,
+                "evidence": result.evidence,
+            }
+            for result in decision.results
+        ],
+    }

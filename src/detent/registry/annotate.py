@@ -1,0 +1,175 @@
+"""Changing what is said about a version, or that it may be used: note, withdraw, delete, policy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from detent.domain.events import EventType
+from detent.domain.reference import parse_reference
+from detent.domain.version import Version
+from detent.errors import InvalidError, RefusedError
+from detent.registry.read import alias_reference, check_model, find_alias, resolve
+from detent.registry.stores import Stores, change
+
+if TYPE_CHECKING:
+    from detent.domain.evidence import Policy
+
+MAX_TEXT_LENGTH = 10_000  # characters of a note or a reason
+
+
+def note(stores: Stores, name: str | Version, text: str, *, dry_run: bool = False) -> None:
+    """Set the note of a version; of an alias: say why its newest activation was made.
+
+    Raises
+    ------
+    NotFoundError
+        If there is no such version or alias.
+    InvalidError
+        If the text is empty or longer than 10,000 characters.
+    """
+    text = check_text(text, "a note")
+    reference = parse_reference(str(name))
+    with change(stores, dry_run=dry_run) as step:
+        body: dict[str, Any] = {"model": reference.model, "note": text}
+        if reference.alias is not None:
+            newest = find_alias(step.tables, reference)
+            step.tables.insert_activation_note(newest.entry, text)
+            body |= {"alias": reference.alias, "entry": newest.entry}
+        else:
+            version = resolve(step.tables, reference)
+            step.tables.set_note(version, text)
+            body["version"] = version.number
+        step.record(EventType.NOTE_CHANGED, body)
+
+
+def withdraw(stores: Stores, name: str | Version, *, reason: str, dry_run: bool = False) -> Version:
+    """Mark a version as never to be activated again, by anyone, on any alias.
+
+    Where it is active it stays so until a rollback. This cannot be undone.
+
+    Raises
+    ------
+    NotFoundError
+        If there is no such version.
+    InvalidError
+        If the reason is empty.
+    """
+    reason = check_text(reason, "a reason")
+    with change(stores, dry_run=dry_run) as step:
+        version = resolve(step.tables, name)
+        if version.withdrawn is None:
+            step.tables.set_withdrawn(version.model, version.number, reason)
+            step.record(
+                EventType.VERSION_WITHDRAWN,
+                {"model": version.model, "version": version.number, "reason": reason},
+            )
+            version = resolve(step.tables, version)
+    return version
+
+
+def delete(
+    stores: Stores, name: str | Version, *, reason: str | None = None, dry_run: bool = False
+) -> Version:
+    """Delete a version. Its number stays taken; `prune` removes its bytes. Cannot be undone.
+
+    Raises
+    ------
+    NotFoundError
+        If there is no such version.
+    RefusedError
+        If an alias holds it, or a rollback would return to it.
+    """
+    with change(stores, dry_run=dry_run) as step:
+        tables = step.tables
+        version = resolve(tables, name)
+        for alias in tables.alias_names(version.model):
+            newest = tables.newest_activation(version.model, alias)
+            if newest is None:
+                continue
+            held = [newest, *tables.activations_beneath(newest)]
+            if any(entry.version == version.number for entry in held):
+                verb = (
+                    "is active in"
+                    if newest.version == version.number
+                    else "can be rolled back to in"
+                )
+                raise RefusedError(
+                    f"`{version}` was not deleted: it {verb} `{version.model}@{alias}`",
+                    hint="versions that an alias has held stay, so that rollback always works",
+                )
+        tables.set_deleted(version.model, version.number, at_us=step.at_us)
+        step.record(
+            EventType.VERSION_DELETED,
+            {
+                "model": version.model,
+                "version": version.number,
+                "digest": version.digest,
+                "reason": reason,
+            },
+        )
+    return version
+
+
+def set_policy(
+    stores: Stores, name: str, content: Mapping[str, Any], *, dry_run: bool = False
+) -> Policy:
+    """Set what an alias demands of each activation from now on; `{}` demands nothing.
+
+    Raises
+    ------
+    NotFoundError
+        If there is no such model.
+    InvalidError
+        If the content is not a policy.
+    """
+    from detent.domain.digest import canonical_json, digest_of
+    from detent.domain.evidence import Policy
+    from detent.policy.rules import parse_rules
+
+    reference = alias_reference(name)
+    assert reference.alias is not None
+    rules, reason_required = parse_rules(content)
+    written = [{"name": rule.name, "parameters": rule.parameters} for rule in rules]
+    body = {"rules": written, "reason_required": reason_required}
+    with change(stores, dry_run=dry_run) as step:
+        check_model(step.tables, reference.model)
+        step.tables.ensure_alias(reference.model, reference.alias)
+        policy = Policy(
+            id=step.tables.next_policy(),
+            model=reference.model,
+            alias=reference.alias,
+            rules=rules,
+            reason_required=reason_required,
+            digest=digest_of(canonical_json(body)),
+            at=step.at,
+            by=step.actor,
+        )
+        step.tables.insert_policy(policy, at_us=step.at_us)
+        step.record(
+            EventType.POLICY_SET,
+            {"model": policy.model, "alias": policy.alias, "policy": policy.id, **body},
+        )
+    return policy
+
+
+def check_text(text: str, what: str) -> str:
+    """Return a note or reason without space around it.
+
+    Raises
+    ------
+    InvalidError
+        If it is empty, longer than 10,000 characters, or holds a lone surrogate.
+    """
+    if not isinstance(text, str) or not text.strip():
+        raise InvalidError(f"{what} is text that is not empty; nothing was changed")
+    if len(text) > MAX_TEXT_LENGTH:
+        raise InvalidError(
+            f"{what} has at most {MAX_TEXT_LENGTH:,} characters, this one {len(text):,};"
+            " nothing was changed"
+        )
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise InvalidError(f"{what} is not valid Unicode; nothing was changed") from None
+    return text.strip()

@@ -1,0 +1,216 @@
+"""The files of versions: loading, exporting, and taking over files that lie in a folder."""
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from detent.blobs.base import CHUNK, Progress, open_verified
+from detent.domain.manifest import Lineage, Manifest
+from detent.domain.reference import check_model_name
+from detent.domain.version import Version
+from detent.errors import ConflictError, InvalidError, NotFoundError
+from detent.registry.manifest import BlobSink, BlobSource, encode_manifest, read_manifest
+from detent.registry.read import resolve
+from detent.registry.register import create_registry, register_manifest
+from detent.registry.stores import Stores
+
+
+def load(
+    stores: Stores,
+    reference: Any,
+    *,
+    trusted: bool | Sequence[str] = False,
+    progress: Progress | None = None,
+) -> Any:
+    """Return the model of a version, from bytes that were just checked.
+
+    Parameters
+    ----------
+    stores : Stores
+        The registry.
+    reference : str, Reference or Version
+        Which version.
+    trusted : bool or sequence of str, default=False
+        True to run what the files carry, or the names of types to trust.
+    progress : callable, optional
+        Told how many more bytes were checked.
+
+    Raises
+    ------
+    NotFoundError
+        If there is no such version.
+    RefusedError
+        If loading needs trust that was not given.
+    CorruptError
+        If the bytes are not those that were registered.
+    """
+    from detent.formats.lookup import get_format
+
+    version = resolve(stores.metadata.current, reference)
+    manifest = read_manifest(stores.blobs, version.digest, what=f"`{version}`")
+    source = BlobSource(stores.blobs, manifest.files, what=f"`{version}`", progress=progress)
+    return get_format(manifest.format).load(source, options=manifest.options, trusted=trusted)
+
+
+def export(
+    stores: Stores, reference: Any, folder: Path, *, dry_run: bool = False
+) -> tuple[Version, list[Path]]:
+    """Write the files of a version, checked, and its ``manifest.json`` into a folder.
+
+    Raises
+    ------
+    NotFoundError
+        If there is no such version.
+    ConflictError
+        If the folder is there and not empty.
+    CorruptError
+        If the bytes are not those that were registered; nothing is written then.
+    """
+    version = resolve(stores.metadata.current, reference)
+    manifest = read_manifest(stores.blobs, version.digest, what=f"`{version}`")
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise ConflictError(
+            f"{folder} is there already and not empty; nothing was written",
+            hint="name a new folder",
+        )
+    paths = [folder / _safe(path) for path, _ in _exported(manifest)]
+    if not dry_run:
+        # Whole or not at all: written beside it, then renamed.
+        building = folder.with_name(f".{folder.name}.{os.getpid()}.part")
+        try:
+            for path, digest in _exported(manifest):
+                _copy(stores, digest, building / _safe(path), what=f"`{version}`")
+            (building / "manifest.json").write_bytes(encode_manifest(manifest) + b"\n")
+            if folder.exists():
+                folder.rmdir()
+            building.rename(folder)
+        finally:
+            _remove(building)
+    return version, [*paths, folder / "manifest.json"]
+
+
+def _exported(manifest: Manifest) -> tuple[tuple[str, str], ...]:
+    # Files may have any name: what detent adds lies where they cannot be.
+    own = {file.path for file in manifest.files}
+    return tuple(
+        (path if path in own else f"detent/{path}", digest) for path, digest in manifest.blobs()
+    )
+
+
+def _safe(path: str) -> Path:
+    parts = path.split("/")
+    if any(part in ("", ".", "..") or "\\" in part or "\0" in part for part in parts):
+        raise InvalidError(f"the manifest names the path {path!a}; nothing was written")
+    return Path(*parts)
+
+
+def _copy(stores: Stores, digest: str, path: Path, *, what: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open_verified(stores.blobs, digest, what=what) as source, path.open("xb") as target:
+        while chunk := source.read(CHUNK):
+            target.write(chunk)
+
+
+def _remove(folder: Path) -> None:
+    import shutil
+
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+_NUMBERED = re.compile(r"(?P<model>.+?)[._-]?v(?P<number>\d+)", re.IGNORECASE)
+_FORMATS: Mapping[str, str] = {
+    ".pkl": "joblib",
+    ".pickle": "joblib",
+    ".joblib": "joblib",
+    ".skops": "skops",
+}
+_FILE_NAMES: Mapping[str, str] = {"joblib": "model.joblib", "skops": "model.skops"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Takeover:
+    """One file that will become a version: ``number`` is what its name says."""
+
+    path: Path
+    model: str
+    number: int
+    format: str
+    modified_at: datetime
+
+
+def plan_takeover(folder: Path, *, model: str | None = None) -> list[Takeover]:
+    """Return the files in a folder that are named as versions, in the order of their numbers.
+
+    ``churn_v1.pkl``, ``churn-v2.joblib`` and ``v3.skops`` are: other files are left alone. No
+    file is opened.
+
+    Raises
+    ------
+    NotFoundError
+        If the folder does not exist, or holds no such file.
+    InvalidError
+        If two files claim one number.
+    """
+    if not folder.is_dir():
+        raise NotFoundError(f"there is no folder {folder}; nothing was imported")
+    plan: dict[tuple[str, int], Takeover] = {}
+    for path in sorted(folder.iterdir()):
+        match = _NUMBERED.fullmatch(path.stem) or re.fullmatch(r"v(?P<number>\d+)", path.stem)
+        if match is None or not path.is_file():
+            continue
+        named = match.groupdict().get("model")
+        item = Takeover(
+            path=path,
+            model=check_model_name(model or named or folder.absolute().name),
+            number=int(match["number"]),
+            format=_FORMATS.get(path.suffix.lower(), "files"),
+            modified_at=datetime.fromtimestamp(path.stat().st_mtime, UTC),
+        )
+        other = plan.setdefault((item.model, item.number), item)
+        if other is not item:
+            raise InvalidError(
+                f"{other.path.name} and {path.name} are both version {item.number} of"
+                f" `{item.model}`; nothing was imported",
+                hint="move one of them out of the folder",
+            )
+    if not plan:
+        raise NotFoundError(
+            f"{folder} holds no file named as a version, such as `churn_v1.pkl`; nothing was imported"
+        )
+    return [plan[key] for key in sorted(plan)]
+
+
+def take_over(stores: Stores, item: Takeover) -> tuple[Version, bool]:
+    """Register a file as it is, without loading it: pickles in it are not run.
+
+    Raises
+    ------
+    NotFoundError
+        If the file is gone.
+    """
+    create_registry(stores)
+    sink = BlobSink(stores.blobs)
+    try:
+        with (
+            item.path.open("rb") as source,
+            sink.create(_FILE_NAMES.get(item.format, item.path.name)) as target,
+        ):
+            while chunk := source.read(CHUNK):
+                target.write(chunk)
+    except FileNotFoundError:
+        raise NotFoundError(f"{item.path} is gone; it was not imported") from None
+    manifest = Manifest(
+        format=item.format,
+        files=tuple(sink.files),
+        lineage=Lineage(recipe=("detent", "import", item.path.name)),
+    )
+    return register_manifest(
+        stores,
+        item.model,
+        manifest,
+        note=f"imported from {item.path.name}, modified {item.modified_at:%Y-%m-%d %H:%M} UTC",
+    )

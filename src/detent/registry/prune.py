@@ -1,0 +1,112 @@
+"""Removing what nothing reaches, and restoring what is needed."""
+
+from pathlib import Path
+
+from detent.blobs.base import CHUNK, hash_stream
+from detent.domain.events import EventType
+from detent.domain.report import BlobProblem, PruneReport, RepairReport
+from detent.errors import InvalidError, NotFoundError
+from detent.registry.stores import Stores, change
+from detent.registry.verify import needed_blobs, verify_blobs
+
+GRACE_S = 3600.0  # a registration may take this long between its first blob and its row
+
+
+def prune(stores: Stores, *, grace_s: float = GRACE_S, dry_run: bool = False) -> PruneReport:
+    """Remove blobs that no version and no evaluation reaches, and what killed writers left.
+
+    Parameters
+    ----------
+    stores : Stores
+        The registry, and who acts.
+    grace_s : float, default=3600
+        Keep blobs written less than this many seconds ago: their version may be about to be
+        registered.
+    dry_run : bool, default=False
+        Only say what would be removed.
+    """
+    if grace_s < 0:
+        raise InvalidError("the grace time is at least 0 s; nothing was removed")
+    # The lock of the writers is held: a registration commits before this and is seen, or after
+    # it and then finds out which of its blobs are gone.
+    with change(stores, dry_run=dry_run) as step:
+        needed = {need.digest for need in needed_blobs(stores)}
+        unreachable = [info for info in stores.blobs.list_all() if info.digest not in needed]
+        leftovers = list(stores.blobs.list_unfinished())
+        old_blobs = [info for info in unreachable if info.age_s >= grace_s]
+        old_leftovers = [info for info in leftovers if info.age_s >= grace_s]
+        report = PruneReport(
+            n_blobs=len(old_blobs),
+            n_unfinished=len(old_leftovers),
+            size_bytes=sum(info.size_bytes for info in old_blobs + old_leftovers),
+            kept_young=len(unreachable) + len(leftovers) - len(old_blobs) - len(old_leftovers),
+        )
+        if not dry_run:
+            for info in old_blobs:
+                stores.blobs.delete(info.digest)
+            for info in old_leftovers:
+                stores.blobs.discard(info.digest)
+            if old_blobs or old_leftovers:
+                step.record(
+                    EventType.BLOBS_PRUNED,
+                    {
+                        "digests": [info.digest for info in old_blobs],
+                        "size_bytes": report.size_bytes,
+                    },
+                )
+    return report
+
+
+def repair(
+    stores: Stores, folder: Path, reference: str | None = None, *, dry_run: bool = False
+) -> RepairReport:
+    """Restore blobs that are missing or corrupt from files that hash to their digests.
+
+    `folder` may be another registry, its ``blobs``, or any folder that holds the original files,
+    under whatever names.
+
+    Raises
+    ------
+    NotFoundError
+        If the folder does not exist.
+    """
+    if not folder.is_dir():
+        raise NotFoundError(f"there is no folder {folder}; nothing was repaired")
+    wanted = {problem.digest: problem for problem in verify_blobs(stores, reference).problems}
+    restored: list[str] = []
+    # Restoring a manifest can show that blobs it names are bad too, so look again until nothing new.
+    while wanted:
+        found = _find(folder, set(wanted))
+        if not found:
+            break
+        for digest, path in found.items():
+            if not dry_run:
+                _restore(stores, path)
+            restored.append(digest)
+        if dry_run:
+            wanted = {digest: p for digest, p in wanted.items() if digest not in found}
+            break
+        wanted = {p.digest: p for p in verify_blobs(stores, reference).problems}
+    if restored and not dry_run:
+        with change(stores) as step:
+            step.record(EventType.BLOBS_REPAIRED, {"digests": restored})
+    missing: list[BlobProblem] = list(wanted.values())
+    return RepairReport(restored=tuple(restored), missing=tuple(missing))
+
+
+def _find(folder: Path, digests: set[str]) -> dict[str, Path]:
+    found: dict[str, Path] = {}
+    for path in sorted(folder.rglob("*")):
+        if not path.is_file() or len(found) == len(digests):
+            continue
+        with path.open("rb") as stream:
+            _, digest = hash_stream(stream)
+        if digest in digests:
+            found[digest] = path
+    return found
+
+
+def _restore(stores: Stores, path: Path) -> None:
+    with path.open("rb") as stream, stores.blobs.create() as writer:
+        while chunk := stream.read(CHUNK):
+            writer.write(chunk)
