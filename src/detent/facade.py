@@ -10,13 +10,14 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from detent.domain.clock import parse_time
 from detent.errors import InvalidError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from detent.blobs.base import Progress
     from detent.domain.alias import Activation, AliasStatus, Hold
     from detent.domain.events import Event
@@ -313,7 +314,8 @@ class Registry:
         note : str, optional
             A remark, found by `versions(search=)`.
         format : str, optional
-            ``skops``, ``joblib``, ``callable``, ``files`` or one of a plugin; by default the first that fits.
+            ``skops``, ``joblib``, ``callable``, ``files`` or one of a plugin; by default the first
+            that fits.
         parents : sequence of str or Version, optional
             Versions that this one was made from.
         code : path, optional
@@ -337,6 +339,8 @@ class Registry:
         UnavailableError
             If a store has no room or does not answer.
         """
+        from pathlib import Path
+
         from detent.registration import register
 
         version, remarks = register(
@@ -375,9 +379,9 @@ class Registry:
         InvalidError
             If the block ends without a model.
         """
-        from detent.lineage.record import recording
+        from detent.lineage.record import Recording
 
-        with recording() as record:
+        with Recording() as record:
             yield record
         if record.model is None:
             raise InvalidError(
@@ -430,6 +434,8 @@ class Registry:
         CorruptError
             If the bytes are not those that were registered.
         """
+        from pathlib import Path
+
         from detent.registry.files import export
 
         return export(self._stores, reference, Path(folder), dry_run=dry_run)[1]
@@ -449,6 +455,8 @@ class Registry:
         InvalidError
             If two files claim one number, or a name cannot be a model's.
         """
+        from pathlib import Path
+
         from detent.registry.files import plan_takeover, take_over
 
         plan = plan_takeover(Path(folder), model=model)
@@ -817,6 +825,8 @@ class Registry:
         NotFoundError
             If there is no such folder or version.
         """
+        from pathlib import Path
+
         from detent.registry.prune import repair
 
         name = str(reference) if reference is not None else None
@@ -859,9 +869,7 @@ def _alias_of(reference: Named, alias: str) -> str:
 def _entry(expected: int | Activation | AliasStatus | None) -> int | None:
     if expected is None or isinstance(expected, int):
         return expected
-    activation = getattr(expected, "activation", expected)
-    entry: int = activation.entry
-    return entry
+    return expected.activation.entry if hasattr(expected, "activation") else expected.entry
 
 
 def _text(reason: str | None) -> str | None:

@@ -1,12 +1,19 @@
 """The only place that turns a URL into stores and gives back a registry."""
 
-from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from __future__ import annotations
+
+import os.path
+from typing import TYPE_CHECKING
 
 from detent.errors import InvalidError
 from detent.facade import Registry
 from detent.registry.stores import Stores
 from detent.settings import Settings, read_settings
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from detent.blobs.base import Blobs
 
 
 def connect(url: str | Path | None = None, *, user: str | None = None) -> Registry:
@@ -51,22 +58,35 @@ def _stores(settings: Settings) -> Stores:
     from detent.metadata.sqlite import SqliteMetadata
 
     if settings.url == "memory:":
-        from detent.blobs.memory import MemoryBlobs
-
-        return Stores(metadata=SqliteMetadata(None), blobs=MemoryBlobs(), actor=settings.user)
-    from detent.blobs.local import LocalBlobs
-
+        return Stores(metadata=SqliteMetadata(None), open_blobs=_open_memory, actor=settings.user)
     folder = _folder(settings.url)
     return Stores(
-        metadata=SqliteMetadata(folder / "detent.db"),
-        blobs=LocalBlobs(folder / "blobs"),
+        metadata=SqliteMetadata(os.path.join(folder, "detent.db")),
+        open_blobs=lambda: _open_local(os.path.join(folder, "blobs")),
         actor=settings.user,
     )
 
 
-def _folder(url: str) -> Path:
+def _open_memory() -> Blobs:
+    from detent.blobs.memory import MemoryBlobs
+
+    return MemoryBlobs()
+
+
+def _open_local(folder: str) -> Blobs:
+    from pathlib import Path
+
+    from detent.blobs.local import LocalBlobs
+
+    return LocalBlobs(Path(folder))
+
+
+def _folder(url: str) -> str:
+    """Return the absolute folder that a URL names."""
     if "://" not in url and not url.startswith("file:"):
-        return Path(url).expanduser().absolute()
+        return os.path.abspath(os.path.expanduser(url))
+    from urllib.parse import unquote, urlsplit
+
     parts = urlsplit(url)
     if parts.scheme != "file":
         raise InvalidError(
@@ -78,4 +98,4 @@ def _folder(url: str) -> Path:
             f"`{url}` names the host `{parts.netloc}`: a file URL begins with three slashes",
             hint=f"file:///{parts.netloc}{parts.path}",
         )
-    return Path(unquote(parts.path)).absolute()
+    return os.path.abspath(unquote(parts.path))

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from detent.blobs.base import Progress, put
-from detent.data.table import encode_table
+from detent.data.table import encode_table, head
 from detent.domain.manifest import Code, File, Manifest
 from detent.domain.reference import check_model_name
 from detent.domain.version import Version
@@ -16,6 +16,8 @@ from detent.registry.annotate import check_text
 from detent.registry.manifest import BlobSink
 from detent.registry.register import create_registry, register_manifest
 from detent.registry.stores import Stores
+
+MAX_SAMPLE_ROWS = 100  # of the rows given, the first so many are kept
 
 
 def register(
@@ -48,17 +50,17 @@ def register(
     note = check_text(note, "a note") if note is not None else None
     chosen = choose_format(model, name=format)
     signature = infer_signature(model, sample)
-    lineage, kept = record_lineage(
-        model,
-        data=data,
-        sample=sample,
-        parents=tuple(parent.name for parent in parents),
-        code_folder=code,
-    )
     create_registry(stores)
     sink = BlobSink(stores.blobs, progress)
     options = chosen.save(model, sink)
-    for blob in kept:
+    # After saving: what the format imports is needed to load, and belongs to the packages.
+    lineage, kept = record_lineage(
+        model,
+        data=data,
+        parents=tuple(parent.name for parent in parents),
+        code_folder=code,
+    )
+    for blob in kept.values():
         put(stores.blobs, blob)
     manifest = Manifest(
         format=chosen.name,
@@ -82,7 +84,7 @@ def _store_sample(stores: Stores, sample: Any) -> File | None:
     if sample is None:
         return None
     with stores.blobs.create() as writer:
-        for chunk in encode_table(sample):
+        for chunk in encode_table(head(sample, MAX_SAMPLE_ROWS)):
             writer.write(chunk)
     return File(path="sample", digest=writer.digest, size_bytes=writer.size_bytes)
 

@@ -2,16 +2,15 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
 
+from detent.domain.value import value
 from detent.errors import InvalidError
 
 FOLDER = ".detent"  # what `detent init` makes, and what is looked for here and above
 _KNOWN = ("url", "user")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Settings:
     """Where the registry is and who acts. ``origins`` says where each value came from."""
 
@@ -25,7 +24,7 @@ def read_settings(
     url: str | None = None,
     user: str | None = None,
     environment: Mapping[str, str] = os.environ,
-    folder: Path | None = None,
+    folder: str | os.PathLike[str] | None = None,
 ) -> Settings:
     """Return the settings in force.
 
@@ -35,7 +34,7 @@ def read_settings(
         What the caller gave: comes first.
     environment : mapping, default=os.environ
         ``DETENT_URL`` and ``DETENT_USER`` come second.
-    folder : Path, optional
+    folder : path, optional
         Where to look for ``detent.toml`` and ``.detent/``, here and above; by default the
         current folder.
 
@@ -44,11 +43,11 @@ def read_settings(
     InvalidError
         If ``detent.toml`` is malformed.
     """
-    folder = (folder or Path.cwd()).absolute()
+    start = os.path.abspath(folder or os.getcwd())
     given = {"url": url, "user": user}
     values: dict[str, str] = {}
     origins: dict[str, str] = {}
-    file_path = _nearest(folder, "detent.toml")
+    file_path = _nearest(start, "detent.toml")
     file_values = _read_file(file_path) if file_path else {}
     for name in _KNOWN:
         variable = f"DETENT_{name.upper()}"
@@ -57,10 +56,10 @@ def read_settings(
         elif environment.get(variable):
             values[name], origins[name] = environment[variable], variable
         elif name in file_values:
-            values[name], origins[name] = file_values[name], str(file_path)
+            values[name], origins[name] = file_values[name], file_path or ""
     if "url" not in values:
-        near = _nearest(folder, FOLDER)
-        values["url"] = str(near or folder / FOLDER)
+        near = _nearest(start, FOLDER)
+        values["url"] = near or os.path.join(start, FOLDER)
         origins["url"] = "the nearest .detent/" if near else "default"
     if "user" not in values:
         values["user"], origins["user"] = _login(environment), "login"
@@ -68,27 +67,31 @@ def read_settings(
     return Settings(url=values["url"], user=values["user"], origins=origins)
 
 
-def _nearest(folder: Path, name: str) -> Path | None:
-    for place in (folder, *folder.parents):
-        if (place / name).exists():
-            return place / name
-    return None
+def _nearest(folder: str, name: str) -> str | None:
+    while not os.path.exists(os.path.join(folder, name)):
+        above = os.path.dirname(folder)
+        if above == folder:
+            return None
+        folder = above
+    return os.path.join(folder, name)
 
 
-def _read_file(path: Path) -> dict[str, str]:
+def _read_file(path: str) -> dict[str, str]:
     import tomllib
 
     try:
-        content = tomllib.loads(path.read_text())
+        with open(path, "rb") as stream:
+            content = tomllib.load(stream)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InvalidError(f"{path} is not TOML: {error}") from error
-    for key, value in content.items():
+    for key, text in content.items():
         if key not in _KNOWN:
             raise InvalidError(f"{path} has no setting `{key}`: {', '.join(_KNOWN)} are known")
-        if not isinstance(value, str):
-            raise InvalidError(f"`{key}` in {path} is text, not {value!r}")
+        if not isinstance(text, str):
+            raise InvalidError(f"`{key}` in {path} is text, not {text!r}")
     if "url" in content and "://" not in content["url"] and content["url"] != "memory:":
-        content["url"] = str(path.parent / content["url"])  # relative to the file that says it
+        # Relative to the file that says it.
+        content["url"] = os.path.join(os.path.dirname(path), content["url"])
     return content
 
 

@@ -14,7 +14,7 @@ CHUNK = 1 << 20  # bytes read or written at once
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BlobInfo:
-    """What a listing says of a blob. ``age_s`` is the time since it was last written, in seconds."""
+    """What a listing says of a blob. ``age_s`` is the time since its last writing, in seconds."""
 
     digest: str
     size_bytes: int
@@ -39,8 +39,8 @@ class Blobs(Protocol):
         """Open a new blob for writing.
 
         When the block ends without an exception the bytes are durable under their digest;
-        after an exception nothing is there. Writing the same bytes again is safe, and mends a stored copy
-        that went bad.
+        after an exception nothing is there. Writing the same bytes again is safe, and mends a
+        stored copy that went bad.
 
         Raises
         ------

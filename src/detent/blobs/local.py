@@ -8,7 +8,6 @@ under a good name; without the second one the name itself can be lost.
 import errno
 import hashlib
 import os
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -19,6 +18,7 @@ from detent.blobs.base import CHUNK, BlobInfo
 from detent.domain.digest import check_digest, short_digest
 from detent.errors import NotFoundError, UnavailableError
 
+_NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -30,7 +30,8 @@ class _Writer:
         self._hasher = hashlib.sha256()
         with _errors(folder):
             _make_folder(folder)
-            self._descriptor, self.path = tempfile.mkstemp(dir=folder)
+            self.path = os.path.join(folder, f"{os.getpid()}-{os.urandom(8).hex()}")
+            self._descriptor = os.open(self.path, _NEW_FILE, 0o600)
 
     def write(self, data: bytes | memoryview) -> int:
         view = memoryview(data).cast("B")

@@ -65,7 +65,7 @@ class Reader:
 
 
 def storage_code(dtype: "np.dtype[Any]") -> str:
-    """Return how `dtype` is written in a header (``<f8``); InvalidError when it cannot be stored."""
+    """Return how a header names `dtype` (``<f8``); InvalidError when it cannot be stored."""
     code = dtype.newbyteorder("<").str
     if not _STORABLE.fullmatch(code):
         raise InvalidError(
@@ -222,7 +222,7 @@ _KINDS: dict[type, _Kind] = {
     decimal.Decimal: _ascii(b"m", decimal.Decimal),
     datetime.date: _ascii(b"d", datetime.date.fromisoformat, datetime.date.isoformat),
 }
-_BASES = (bool, int, float, complex, str, bytes)
+_BASES: tuple[Any, ...] = (bool, int, float, complex, str, bytes)
 _SCALARS = (np.bool_, np.integer, np.floating, np.complexfloating, np.str_, np.bytes_)
 
 
@@ -256,7 +256,7 @@ def write_objects(values: Sequence[Any]) -> Iterator[Chunk]:
 
 
 def _plain_value(value: Any, row: int) -> Any:
-    """Return the Python number or text that a NumPy scalar or an instance of a subclass stands for."""
+    """Return the number or text of Python that a NumPy scalar or a subclass stands for."""
     if isinstance(value, _SCALARS):
         value = value.item()
     for base in _BASES:

@@ -206,8 +206,12 @@ def to_series(stored: Stored, pandas: Any) -> Any:
     """Return a column as a pandas Series of the dtype it had."""
     dtype = stored.header["dtype"]
     if dtype.endswith("[pyarrow]"):
-        from detent.data.arrow import arrow_array
-
+        try:
+            from detent.data.arrow import arrow_array
+        except ImportError as error:
+            raise InvalidError(
+                f"reading values of type {dtype} needs pyarrow", hint="run `pip install pyarrow`"
+            ) from error
         return pandas.Series(pandas.arrays.ArrowExtensionArray(arrow_array(stored)))
     if stored.categories is not None:
         categories = to_series(stored.categories, pandas)
@@ -217,12 +221,23 @@ def to_series(stored: Stored, pandas: Any) -> Any:
     if stored.valid is not None:
         return pandas.Series(_nullable(stored.values, ~stored.valid, pandas))
     if stored.header["encoding"] == "text":
-        missing = float("nan") if dtype == "str" else pandas.NA
-        return pandas.Series(stored.values, dtype=pandas.StringDtype(na_value=missing))
+        return pandas.Series(stored.values, dtype=_text_dtype(dtype, pandas))
     if zoned := _ZONED.fullmatch(dtype):
         utc = pandas.Series(stored.values).dt.tz_localize("UTC")
         return utc.dt.tz_convert(_zone(zoned[2]))
     return pandas.Series(stored.values, dtype=stored.values.dtype)
+
+
+def _text_dtype(name: str, pandas: Any) -> Any:
+    if name != "str":
+        return pandas.StringDtype()
+    try:
+        return pandas.StringDtype(na_value=float("nan"))
+    except TypeError as error:
+        raise InvalidError(
+            "reading values of pandas type str needs pandas 2.3 or newer",
+            hint="run `pip install -U pandas`",
+        ) from error
 
 
 def _nullable(values: Array, missing: Array, pandas: Any) -> Any:

@@ -7,12 +7,9 @@ import hashlib
 import os
 import re
 import stat
-import urllib.error
 import urllib.parse
-import urllib.request
 from collections.abc import Iterator
 from dataclasses import replace
-from http.client import HTTPException
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
 
@@ -46,7 +43,7 @@ def digest_source(source: str | Path) -> Data:
     -------
     Data
         Of kind ``file``, named after the last part of the path without its suffix. ``source`` is
-        the path as given, or the address without user, password and query: these may be secret.
+        the path as given, or the address without its query, which may be secret.
 
     Raises
     ------
@@ -68,6 +65,8 @@ def digest_source(source: str | Path) -> Data:
     detent.errors.InvalidError: `s3:` addresses cannot be read: a path, file:, http: or https: can
     """
     text = os.fspath(source)
+    if not text:
+        raise InvalidError("an empty text is no path: `.` is the current folder")
     address = _ADDRESS.fullmatch(text)
     scheme = (address[1] or address[2]).lower() if address else None
     if scheme in ("http", "https"):
@@ -81,15 +80,15 @@ def digest_source(source: str | Path) -> Data:
         )
     try:
         return _digest_path(Path(text))
+    except InvalidError:
+        raise
     except FileNotFoundError as error:
-        raise NotFoundError(f"there is no file or folder `{text}`") from error
+        raise NotFoundError(f"there is no file or folder `{error.filename or text}`") from error
     except PermissionError as error:
         raise RefusedError(f"`{error.filename}` may not be read: {error.strerror}") from error
     except OSError as error:
         raise UnavailableError(f"`{text}` could not be read: {error}") from error
-    except ValueError as error:  # a NUL in the path; detent's own pass through as they are
-        if isinstance(error, InvalidError):
-            raise
+    except ValueError as error:  # a NUL in the path
         raise InvalidError(f"{text!r} is no path: {error}") from error
 
 
@@ -189,6 +188,11 @@ def _digest_stream(stream: Any) -> tuple[str, int]:
 
 
 def _digest_address(address: str) -> Data:
+    # Slow to import, and only addresses need them.
+    import urllib.error
+    import urllib.request
+    from http.client import HTTPException, InvalidURL
+
     shown = _without_secrets(address)
     try:
         with urllib.request.urlopen(address, timeout=TIMEOUT_S) as answer:
@@ -197,22 +201,32 @@ def _digest_address(address: str) -> Data:
     except urllib.error.HTTPError as error:
         error.close()
         raise _refusal(shown, error.code) from error
-    except ValueError as error:
+    except (ValueError, InvalidURL) as error:
         raise InvalidError(f"`{shown}` is no address: {error}") from error
     except (OSError, HTTPException) as error:  # URLError and time-outs are OSErrors
         raise UnavailableError(f"`{shown}` did not answer: {error}") from error
     # A connection that breaks looks like the end of the file.
-    if due is not None and int(due) != size:
-        raise UnavailableError(f"`{shown}` stopped after {size:,} of {int(due):,} bytes")
+    if due is not None and due != str(size):
+        raise UnavailableError(f"`{shown}` stopped after {size:,} of {due} bytes")
     path = PurePosixPath(urllib.parse.unquote(urllib.parse.urlsplit(shown).path))
     name = path.stem or urllib.parse.urlsplit(shown).netloc
     return Data(name=name, digest=digest, kind="file", size_bytes=size, source=shown)
 
 
 def _without_secrets(address: str) -> str:
-    parts = urllib.parse.urlsplit(address)
-    host = parts.netloc.rpartition("@")[2]
-    return urllib.parse.urlunsplit((parts.scheme, host, parts.path, "", ""))
+    try:
+        parts = urllib.parse.urlsplit(address)
+    except ValueError as error:
+        raise InvalidError(f"this is no address: {error}") from error
+    shown = urllib.parse.urlunsplit(
+        (parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", "")
+    )
+    if "@" in parts.netloc:
+        raise InvalidError(
+            f"`{shown}` was given with a user: such addresses cannot be read",
+            hint="download it, or use a link that needs no password",
+        )
+    return shown
 
 
 def _refusal(shown: str, code: int) -> Exception:
@@ -262,25 +276,32 @@ def describe_data(data: Any, *, name: str | None = None) -> tuple[Data, ...]:
     if isinstance(data, str | os.PathLike):
         found = digest_source(os.fspath(data))
         return (found if name is None else replace(found, name=name),)
+    if isinstance(data, list) and data and all(_is_data(item) for item in data):
+        return _describe_list(data, name)
     prefix = "" if name is None else f"{name}."
+    if isinstance(data, dict):
+        parts = (describe_data(part, name=f"{prefix}{key}") for key, part in data.items())
+        return tuple(item for part in parts for item in part)
     if isinstance(data, tuple):
         if len(data) != 2:
             raise InvalidError(
                 f"a tuple of {len(data)} is no data: (X, y) is",
                 hint='give each a name: {"X": X, "y": y}',
             )
-        parts = {f"{prefix}X": data[0], f"{prefix}y": data[1]}
-    elif isinstance(data, dict):
-        parts = {f"{prefix}{key}": value for key, value in data.items()}
-    elif isinstance(data, list) and not _is_list_table(data):
-        return _describe_list(data, name)
-    else:
-        return (_describe_table(data, name or "data"),)
-    return tuple(item for key, part in parts.items() for item in describe_data(part, name=key))
+        # Not by describe_data: a list of texts is here the labels, not paths.
+        return tuple(
+            _describe_table(part, prefix + key)
+            for key, part in zip("Xy", data, strict=True)
+            if part is not None
+        )
+    return (_describe_table(data, name or "data"),)
 
 
-def _is_list_table(data: list[Any]) -> bool:
-    return not data or isinstance(data[0], int | float | list)
+def _is_data(item: Any) -> bool:
+    """Tell a list of data from one of numbers, which is a table itself."""
+    if isinstance(item, str | os.PathLike | Data | tuple | dict):
+        return True
+    return getattr(item, "ndim", 0) > 0 or hasattr(item, "__arrow_c_stream__")
 
 
 def _describe_list(data: list[Any], name: str | None) -> tuple[Data, ...]:

@@ -293,6 +293,8 @@ def decode_table(data: bytes | BinaryIO) -> Any:
     CorruptError
         If the bytes are not an encoding that `encode_table` has written. Bytes altered into
         another table are known by their digest only.
+    InvalidError
+        If a column needs pyarrow, or a newer pandas, to be read.
 
     Examples
     --------
@@ -305,11 +307,23 @@ def decode_table(data: bytes | BinaryIO) -> Any:
         header = _read_header(reader)
         columns = [read_column(entry, reader) for entry in header["columns"]]
         reader.end()
-        return _rebuilt(header, columns)
-    except CorruptError:
+        table = _rebuilt(header, columns)
+    except (CorruptError, InvalidError):
         raise
     except (ArithmeticError, LookupError, RecursionError, TypeError, ValueError) as error:
         raise CorruptError(f"the table cannot be read: {error}") from error
+    _check_header(table, header)
+    return table
+
+
+def _check_header(table: Any, header: dict[str, Any]) -> None:
+    try:
+        found = table_header(table)
+    except InvalidError as error:
+        raise CorruptError(f"the table is not one that can be written: {error}") from error
+    # Without pandas a frame is read as another kind, so its header says nothing.
+    if found["kind"] == header["kind"] and canonical_json(found) != canonical_json(header):
+        raise CorruptError("the header of the table is not that of the values which follow")
 
 
 def _read_header(reader: Reader) -> dict[str, Any]:
@@ -318,7 +332,11 @@ def _read_header(reader: Reader) -> dict[str, Any]:
         raise CorruptError(f"this is no `{MAGIC.decode()}`: it begins with {first[:40]!r}")
     line = reader.line()
     header = json.loads(line)
-    if canonical_json(header) != line:
+    try:
+        is_canonical = canonical_json(header) == line
+    except InvalidError:  # NaN, or half a character
+        is_canonical = False
+    if not is_canonical:
         raise CorruptError("the header of the table is not written as it should be")
     if not isinstance(header, dict):
         raise CorruptError("the header of the table is no object")

@@ -1,10 +1,10 @@
 """Aliases: what is active, and the pure rule of what a rollback returns to."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from detent.domain.value import value
 from detent.domain.version import Version
 from detent.errors import RefusedError
 
@@ -17,7 +17,7 @@ class ActivationKind(StrEnum):
     DEACTIVATE = "deactivate"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Activation:
     """One entry in the history of an alias. Entries are added, never changed.
 
@@ -50,7 +50,7 @@ class Activation:
         return f"<Activation {self.entry} {self.name} {version} ({self.kind}) by {self.by}>"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Refusal:
     """A try to activate that a rule refused: part of the history, though nothing changed."""
 
@@ -64,7 +64,7 @@ class Refusal:
     why: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Hold:
     """Who stopped further activations of an alias, when and why."""
 
@@ -73,7 +73,7 @@ class Hold:
     reason: str | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class AliasStatus:
     """What an alias holds, now or at a time asked for.
 
@@ -103,7 +103,7 @@ class AliasStatus:
 
 
 def rollback_target(
-    current: Activation | None,
+    current: Activation,
     beneath: Iterable[Activation],
     *,
     name: str,
@@ -114,7 +114,7 @@ def rollback_target(
 
     Parameters
     ----------
-    current : Activation or None
+    current : Activation
         The newest entry of the alias.
     beneath : iterable of Activation
         The entries under it, nearest first, following ``below``.
@@ -130,11 +130,6 @@ def rollback_target(
     RefusedError
         If no such entry lies under the current one.
     """
-    if current is None:
-        raise RefusedError(
-            f"`{name}` cannot roll back: it has never held a version; nothing was changed",
-            hint=f"activate one: `detent activate {name.partition('@')[0]}/1 {name.partition('@')[2]}`",
-        )
     active = f"version {current.version}" if current.version else "no version"
     passed: list[int] = []
     for entry in beneath:

@@ -50,7 +50,7 @@ def short_digest(digest: str) -> str:
 
 
 def canonical_json(value: Any) -> bytes:
-    """Return the one JSON text of a value: sorted keys, no spaces, UTF-8, no NaN.
+    r"""Return the one JSON text of a value: sorted keys, no spaces, UTF-8, no NaN.
 
     Two equal values give the same bytes on every machine, so that a digest of the text
     identifies the value. Floats are written in the shortest form that reads back equal.
@@ -64,7 +64,7 @@ def canonical_json(value: Any) -> bytes:
     Examples
     --------
     >>> canonical_json({"b": 1.50, "a": ["é", None]})
-    b'{"a":["\\xc3\\xa9",null],"b":1.5}'
+    b'{"a":["\xc3\xa9",null],"b":1.5}'
     """
     try:
         _check_keys(value)

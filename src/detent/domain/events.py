@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Any
 
 from detent.domain.digest import canonical_json, digest_of
+from detent.errors import InvalidError
 
 GENESIS = "sha256:" + "0" * 64  # what the first event names as the one before
 
@@ -38,6 +39,19 @@ class EventType(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Link:
+    """An event as the chain sees it: its row, unparsed."""
+
+    seq: int
+    at_us: int
+    actor: str
+    type: str
+    body_json: str
+    previous: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
     """An immutable fact: when, who, what (``type`` and ``body``), and its place in the chain."""
 
@@ -51,11 +65,12 @@ class Event:
 
 
 def event_digest(
-    *, seq: int, at_us: int, actor: str, type: str, body: dict[str, Any], previous: str
+    *, seq: int, at_us: int, actor: str, type: str, body_json: str, previous: str
 ) -> str:
     """Return the digest of an event: of the canonical JSON of all its other fields.
 
-    ``at_us`` is the time in microseconds since 1970-01-01 UTC.
+    ``at_us`` is the time in microseconds since 1970-01-01 UTC; ``body_json`` is the body's
+    canonical JSON, as text, so that not even a space in it can change unseen.
     """
     return digest_of(
         canonical_json(
@@ -64,48 +79,60 @@ def event_digest(
                 "at_us": at_us,
                 "actor": actor,
                 "type": type,
-                "body": body,
+                "body": body_json,
                 "previous": previous,
             }
         )
     )
 
 
-def check_chain(events: Iterable[tuple[Event, int]], *, head: tuple[int, str]) -> Iterator[str]:
+def check_chain(links: Iterable[Link], *, head: tuple[int, str]) -> Iterator[str]:
     """Yield a sentence for each place where the chain of a journal is broken.
 
     Parameters
     ----------
-    events : iterable of (Event, int)
-        All events in their order, each with its time in microseconds.
+    links : iterable of Link
+        All rows of the journal in their order.
     head : (int, str)
         Sequence number and digest of the newest event, as kept beside the journal.
     """
-    expected_seq, previous = 1, GENESIS
-    for event, at_us in events:
-        if event.seq != expected_seq:
-            missing = (
-                f"{expected_seq}"
-                if event.seq == expected_seq + 1
-                else f"{expected_seq} to {event.seq - 1}"
+    expected, previous = 1, GENESIS
+    for link in links:
+        name = f"event {link.seq} ({link.type})"
+        if link.seq != expected:
+            gone = f"{expected}" if link.seq == expected + 1 else f"{expected} to {link.seq - 1}"
+            yield f"event {gone} was removed: event {link.seq} follows event {expected - 1}"
+        if not _is_whole(link):
+            yield f"{name} was altered: its content does not match its digest"
+        if link.seq == expected and link.previous != previous:
+            yield (
+                f"{name} does not follow event {link.seq - 1}: one of them was inserted,"
+                " reordered or replaced"
             )
-            yield f"event {missing} was removed: event {event.seq} follows event {expected_seq - 1}"
-        own = event_digest(
-            seq=event.seq,
-            at_us=at_us,
-            actor=event.actor,
-            type=event.type,
-            body=event.body,
-            previous=event.previous,
+        expected, previous = link.seq + 1, link.digest
+    seq, digest = head
+    if seq >= expected:
+        yield (
+            f"the journal ends at event {expected - 1}, but event {seq} was its newest: the end"
+            " was removed"
         )
-        if own != event.digest:
-            yield f"event {event.seq} ({event.type}) was altered: its content does not match its digest"
-        if event.seq == expected_seq and event.previous != previous:
-            yield f"event {event.seq} ({event.type}) does not follow event {event.seq - 1}: one of them was inserted, reordered or replaced"
-        expected_seq, previous = event.seq + 1, event.digest
-    if (expected_seq - 1, previous) != head:
-        seq, _ = head
-        if seq >= expected_seq:
-            yield f"the journal ends at event {expected_seq - 1}, but event {seq} was its newest: the end was removed"
-        else:
-            yield f"the journal ends at event {expected_seq - 1} in a way that its head (event {seq}) does not know"
+    elif (expected - 1, previous) != (seq, digest):
+        yield (
+            f"the journal ends at event {expected - 1} in a way that its head (event {seq}) does"
+            " not know: its end was inserted or replaced"
+        )
+
+
+def _is_whole(link: Link) -> bool:
+    try:
+        own = event_digest(
+            seq=link.seq,
+            at_us=link.at_us,
+            actor=link.actor,
+            type=link.type,
+            body_json=link.body_json,
+            previous=link.previous,
+        )
+    except InvalidError:  # a value that no event ever has
+        return False
+    return own == link.digest

@@ -62,7 +62,8 @@ class Evaluation:
     def __repr__(self) -> str:
         """Return one line."""
         shown = ", ".join(f"{m.name} {m.value:.3g}" for m in self.metrics[:3])
-        return f"<Evaluation {self.id} {self.model}/{self.version} on {self.dataset} ({self.n_rows} rows): {shown}>"
+        name = f"{self.model}/{self.version}"
+        return f"<Evaluation {self.id} {name} on {self.dataset} ({self.n_rows} rows): {shown}>"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,8 +1,8 @@
 """The manifest: all that makes a version what it is, and nothing that a clock says.
 
-A version's digest is the digest of its manifest's canonical JSON. Who registered it, when,
-and how long the training took stand in the version's row and in the journal, not here, so that the same bytes
-with the same lineage are the same version however often they are registered.
+A version's digest is the digest of its manifest's canonical JSON. Who registered it, when, and
+how long the training took stand in the version's row, not here, so that the same bytes with the
+same lineage are the same version however often they are registered.
 """
 
 from dataclasses import dataclass, field
@@ -88,8 +88,8 @@ class Manifest:
     """The files of a version, in one format, with signature and lineage.
 
     ``options`` belongs to the format (the name of a function, say); it can never widen what
-    the loader trusts. ``sample`` holds some input rows (format ``detent.table/1``), to warm a loaded
-    version and to see whether a rebuilt one predicts the same.
+    the loader trusts. ``sample`` holds some input rows (format ``detent.table/1``), to warm a
+    loaded version and to see whether a rebuilt one predicts the same.
     """
 
     format: str

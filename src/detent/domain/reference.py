@@ -1,9 +1,9 @@
-"""Names, and the text that names one version: ``fraud/7``, ``fraud@production``, ``fraud@sha256:…``."""
+"""Names, and the text that names one version: ``fraud/7``, ``fraud@production``."""
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache
 
+from detent.domain.value import value
 from detent.errors import InvalidError
 
 MAX_NAME_LENGTH = 100  # fits every store's key limit with room for a prefix
@@ -14,7 +14,7 @@ _NUMBER = re.compile(r"v?([1-9][0-9]{0,17})")
 _ALIAS_TAKEN = re.compile(r"v?[0-9]+|sha256.*|latest", re.IGNORECASE)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Reference:
     """A parsed reference: a model, and at most one of number, alias and digest."""
 

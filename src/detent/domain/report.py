@@ -46,7 +46,7 @@ class JournalReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BlobProblem:
-    """A blob that is missing or whose bytes changed, and the version or evaluation that needs it."""
+    """A blob that is missing or whose bytes changed, and what needs it."""
 
     digest: str
     needed_by: str

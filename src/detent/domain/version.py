@@ -1,10 +1,11 @@
 """Models and versions, as the registry lists them."""
 
-from dataclasses import dataclass, field
 from datetime import datetime
 
+from detent.domain.value import value
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+
+@value
 class Model:
     """A name, and how many versions are registered under it."""
 
@@ -19,7 +20,7 @@ class Model:
         return f"<Model {self.name}, {self.n_versions} versions>"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Version:
     """One immutable version: a number within its model, and the digest of its manifest.
 
@@ -37,9 +38,11 @@ class Version:
     created_by: str
     code: str | None = None
     data: str | None = None
-    note: str | None = field(default=None, compare=False)
-    withdrawn: str | None = field(default=None, compare=False)
-    active_in: tuple[str, ...] = field(default=(), compare=False)
+    note: str | None = None
+    withdrawn: str | None = None
+    active_in: tuple[str, ...] = ()
+
+    _not_compared = ("note", "withdrawn", "active_in")
 
     @property
     def name(self) -> str:

@@ -42,7 +42,8 @@ def _log_loss(answers: Answers) -> float:
 
 
 def _roc_auc(answers: Answers) -> float:
-    assert answers.proba is not None and answers.classes is not None
+    assert answers.proba is not None
+    assert answers.classes is not None
     return float(sk.roc_auc_score(answers.y_true == answers.classes[1], answers.proba[:, 1]))
 
 

@@ -28,9 +28,9 @@ from detent.errors import DetentError, InvalidError
 _CHUNK = 1 << 20  # bytes: small enough to stay in the processor's cache on their way
 _ZIP64_FROM = 1 << 30  # bytes; the format needs it from 4 GiB
 
-# What these nodes stand for cannot be changed, so it does not matter whether two of them are one
-# object; and that differs between processes that made the same model.
-_VALUES = {"JsonNode", "TypeNode", "FunctionNode", "TupleNode", "DTypeNode"}
+# What these nodes stand for cannot be changed. Whether two that are equal are one object makes no
+# difference, but it differs between processes that made the same model: they count as one.
+_VALUES = {"JsonNode", "TypeNode", "FunctionNode"}
 
 # These are found again by the name of their type (or by their own name).
 _NAMED_THEMSELVES = {"FunctionNode", "TypeNode"}
@@ -168,16 +168,26 @@ def _without_gaps(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
 
 
 def _nodes(state: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Yield the nodes of a schema in the order of the text."""
+    """Yield the nodes of a schema in the order of the text; sets are sorted on the way."""
     todo: list[Any] = [state]
     while todo:
         item = todo.pop()
         if isinstance(item, dict):
             if isinstance(item.get("__loader__"), str):
+                _sort_if_set(item)
                 yield item
             todo.extend(reversed(item.values()))
         elif isinstance(item, list | tuple):
             todo.extend(reversed(item))
+
+
+def _sort_if_set(node: dict[str, Any]) -> None:
+    items = node.get("content")
+    if (node["__class__"], node["__loader__"]) == ("frozenset", "ConstructorFromReduceNode"):
+        items = node["content"]["content"][0]["content"]
+    elif node["__loader__"] != "SetNode":
+        return
+    items.sort(key=lambda item: str(item.get("content")))
 
 
 def _check_names(nodes: Iterable[dict[str, Any]], objects: dict[int, Any]) -> None:
@@ -201,18 +211,23 @@ class _NameError(Exception):
 
 def _settle(nodes: list[dict[str, Any]], names: dict[str, str]) -> None:
     """Replace all that differs from one process to the next."""
-    uses = Counter(node["__id__"] for node in nodes if node["__loader__"] not in _VALUES)
-    numbers: dict[int, int] = {}
+    uses = Counter(_identity(node) for node in nodes)
+    numbers: dict[Any, int] = {}
     for node in nodes:
-        known_as = node.pop("__id__")
-        if uses[known_as] > 1 and node["__loader__"] not in _VALUES:
-            node["__id__"] = numbers.setdefault(known_as, len(numbers) + 1)
+        identity = _identity(node)
+        del node["__id__"]
+        if uses[identity] > 1:  # a number tells skops that it has read this one before
+            node["__id__"] = numbers.setdefault(identity, len(numbers) + 1)
         if "file" in node:
             node["file"] = names[node["file"]]
         elif node["__loader__"] == "DictNode":
             node["content"] = _with_text_keys(node["content"])
-        elif node["__loader__"] == "SetNode":
-            node["content"].sort(key=lambda item: str(item.get("content")))
+
+
+def _identity(node: dict[str, Any]) -> Any:
+    if node["__loader__"] in _VALUES:
+        return node["__module__"], node["__class__"], node.get("content")
+    return node["__id__"]
 
 
 def _with_text_keys(content: dict[Any, Any]) -> dict[str, Any]:
@@ -228,7 +243,11 @@ def _with_text_keys(content: dict[Any, Any]) -> dict[str, Any]:
 
 def _unsavable(model: Any, error: Exception) -> InvalidError:
     path, part, reason = _blame(model, type(model).__name__, error, set())
-    text = str(reason).partition("\n")[0].rstrip(".")
+    text = (
+        "it leads back to itself, or is nested too deeply"
+        if isinstance(reason, RecursionError)
+        else str(reason).partition("\n")[0].rstrip(".")
+    )
     hint = (
         "define it with `def` or `class` in a module, and import it from there"
         if isinstance(reason, _NameError)
@@ -253,7 +272,8 @@ def _blame(part: Any, path: str, error: Exception, seen: set[int]) -> tuple[str,
             with _Members(None) as members:
                 _schema(child, members)
         except Exception as deeper:
-            return _blame(child, path + step, deeper, seen)
+            if (type(deeper), str(deeper)) == (type(error), str(error)):
+                return _blame(child, path + step, deeper, seen)
     return path, part, error
 
 

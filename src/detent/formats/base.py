@@ -18,7 +18,7 @@ class FileSink(Protocol):
 
 
 class FileSource(Protocol):
-    """The files of one version. Bytes are checked against their digests before they are given out."""
+    """The files of one version. Bytes are checked against their digests before they are read."""
 
     def paths(self) -> Sequence[str]:
         """Return the paths of the files, in the manifest's order."""

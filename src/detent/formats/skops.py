@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 
 from detent.errors import CorruptError, DetentError, InvalidError, RefusedError
 from detent.formats.base import FileSink, FileSource
-from detent.formats.trust import find_untrusted, trusted_names
+from detent.formats.trust import find_harmless, find_uses, trusted_names
 
 FILE = "model.skops"
 
@@ -91,44 +91,53 @@ class SkopsFormat:
 
 def _read(file: BinaryIO, trusted: bool | Sequence[str]) -> Any:
     from skops.io import load
+    from skops.io.exceptions import UntrustedTypesFoundException
 
     from detent.formats.trees import check_trees
 
-    names, schema = _types_in(file)
-    untrusted = find_untrusted(names, schema)
-    missing = [name for name in untrusted if name not in trusted_names(trusted)]
-    if missing and trusted is not True:
-        raise _refused(missing)
+    schema, members = _outline(file)
+    uses = find_uses(schema)
+    known = find_harmless(uses) | trusted_names(trusted)
+    if trusted is True:
+        known |= _list_types(schema, members)
     try:
-        model = load(file, trusted=names)
+        model = load(file, trusted=sorted(known))
+    except UntrustedTypesFoundException as error:
+        raise _refused(sorted(_list_types(schema, members) - known)) from error
     except (DetentError, OSError, MemoryError):
         raise  # of the store or the machine, not of the file
     except Exception as error:
         raise _not_rebuilt(error) from error
-    check_trees(model, schema)
+    check_trees(model, uses)
     return model
 
 
-def _types_in(file: BinaryIO) -> tuple[list[str], dict[str, Any]]:
-    """Return the types that skops does not trust by itself, and the file's schema."""
-    from skops.io import get_untrusted_types
-
+def _outline(file: BinaryIO) -> tuple[dict[str, Any], set[str]]:
+    """Return the schema of a skops file and the names of its members; no arrays are read."""
     try:
         with zipfile.ZipFile(file) as archive:
             schema = json.loads(archive.read("schema.json"))
             members = set(archive.namelist())
-        # skops reads every array to tell; it need not, so it is given the file without them.
-        outline = io.BytesIO()
-        with zipfile.ZipFile(outline, "w") as archive:
-            for member in members - {"schema.json"}:
-                archive.writestr(member, b"")
-            archive.writestr("schema.json", json.dumps(schema))
-        return get_untrusted_types(data=outline.getvalue()), schema
-    except (*_NOT_WHAT_IT_SEEMS, AttributeError, TypeError, ImportError) as error:
-        raise _not_skops(file, error) from error
+    except _NOT_WHAT_IT_SEEMS as error:
+        raise _not_skops(file, f"{type(error).__name__}: {error}") from error
+    if not isinstance(schema, dict) or "__loader__" not in schema:
+        raise _not_skops(file, "its schema.json describes no object")
+    return schema, members
 
 
-def _not_skops(file: BinaryIO, error: Exception) -> CorruptError:
+def _list_types(schema: dict[str, Any], members: set[str]) -> set[str]:
+    """Return the types that skops does not trust by itself."""
+    from skops.io import get_untrusted_types
+
+    # skops reads every array to tell. It need not: it is given the file with empty ones.
+    outline = io.BytesIO()
+    with zipfile.ZipFile(outline, "w") as archive:
+        for member in members:
+            archive.writestr(member, json.dumps(schema) if member == "schema.json" else b"")
+    return set(get_untrusted_types(data=outline.getvalue()))
+
+
+def _not_skops(file: BinaryIO, reason: str) -> CorruptError:
     file.seek(0)
     start = file.read(2)
     if start[:1] == pickle.PROTO and start[1:] <= bytes([pickle.HIGHEST_PROTOCOL]):
@@ -137,8 +146,7 @@ def _not_skops(file: BinaryIO, error: Exception) -> CorruptError:
             hint='if you know who wrote it, register it again with format="joblib"',
         )
     return CorruptError(
-        f"the model was not loaded: `{FILE}` is not a whole skops file"
-        f" ({type(error).__name__}: {error})"
+        f"the model was not loaded: `{FILE}` is not a whole skops file ({reason})"
     )
 
 

@@ -15,11 +15,13 @@ Nothing is imported to decide: a module that scikit-learn, SciPy and NumPy have 
 
 import sys
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from types import FunctionType
 from typing import Any
 
 from detent.errors import InvalidError
+
+Use = tuple[str, str, str]  # skops' name of the kind of use, module, name within the module
 
 # Modules of scikit-learn whose classes hold nothing but numbers, text and each other.
 _HOMES = {
@@ -42,6 +44,7 @@ _FUNCTION_HOMES = ("sklearn.feature_selection", "sklearn.metrics", "sklearn.prep
 
 # The kinds of use (skops' names for them) that are harmless for a type given by name.
 _BY_NAME = {
+    "ConstructorFromReduceNode": {"builtins.frozenset"},
     "DTypeNode": {"numpy.dtype"},
     "DictNode": {"sklearn.utils._bunch.Bunch"},
     "FunctionNode": {
@@ -55,12 +58,14 @@ _BY_NAME = {
         "scipy._lib.array_api_compat.numpy._aliases.asarray",
         "sklearn.cluster._kmeans._kmeans_single_elkan",
         "sklearn.cluster._kmeans._kmeans_single_lloyd",
+        "sklearn.utils.validation.check_array",
     },
     "ObjectNode": {
         "scipy.interpolate._bsplines.BSpline",
         "sklearn.neighbors._ball_tree.BallTree",
         "sklearn.neighbors._kd_tree.KDTree",
     },
+    "PartialNode": {"functools.partial"},  # of a function that is itself looked at
     "TreeNode": {"sklearn.tree._tree.Tree"},
 }
 
@@ -83,30 +88,26 @@ def trusted_names(trusted: bool | Sequence[str]) -> frozenset[str]:
     return frozenset(trusted)
 
 
-def find_untrusted(names: Iterable[str], schema: Mapping[str, Any]) -> list[str]:
-    """Return those of `names` that are not trusted by us, given how a file uses them."""
-    uses = defaultdict(list)
-    for loader, module, name in _uses(schema):
-        uses[f"{module}.{name}"].append((loader, module, name))
-    return sorted(
-        name for name in names if not uses[name] or not all(_is_harmless(*u) for u in uses[name])
-    )
-
-
-def _uses(schema: Mapping[str, Any]) -> Iterable[tuple[str, str, str]]:
+def find_uses(schema: Mapping[str, Any]) -> dict[str, set[Use]]:
+    """Return all types that a file's schema names, each with the ways in which it is used."""
+    uses = defaultdict(set)
     todo: list[Any] = [schema]
     while todo:
         item = todo.pop()
         if isinstance(item, dict):
             if "__class__" in item:
-                yield (
-                    str(item.get("__loader__")),
-                    str(item.get("__module__")),
-                    str(item["__class__"]),
-                )
+                use = (item.get("__loader__"), item.get("__module__"), item["__class__"])
+                loader, module, name = map(str, use)
+                uses[f"{module}.{name}"].add((loader, module, name))
             todo.extend(item.values())
         elif isinstance(item, list):
             todo.extend(item)
+    return dict(uses)
+
+
+def find_harmless(uses: Mapping[str, set[Use]]) -> set[str]:
+    """Return the names of the types that are harmless in all their uses in a file."""
+    return {name for name, ways in uses.items() if all(_is_harmless(*way) for way in ways)}
 
 
 def _is_harmless(loader: str, module: str, name: str) -> bool:

@@ -53,7 +53,7 @@ class Metadata(Protocol):
         ...
 
     def create(self, *, at_us: int, actor: str) -> bool:
-        """Make the registry if there is none; return whether it was made. Calling it twice is safe."""
+        """Make the registry if there is none; return whether it was made. Twice is safe."""
         ...
 
     def change_counter(self) -> int:

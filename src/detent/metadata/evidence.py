@@ -6,12 +6,10 @@ The values of ``domain.evidence`` are imported when they are needed, not before:
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 from detent.domain.alias import Refusal
 from detent.domain.clock import from_us
-from detent.domain.digest import canonical_json
 from detent.metadata.statements import Statements
 
 if TYPE_CHECKING:
@@ -89,7 +87,7 @@ class EvidenceTables(Statements):
         if row is None:
             return None
         rules = tuple(
-            Rule(name=rule["name"], parameters=rule["parameters"]) for rule in json.loads(row[1])
+            Rule(name=rule["name"], parameters=rule["parameters"]) for rule in _from_json(row[1])
         )
         policy = Policy(
             id=row[0],
@@ -202,13 +200,21 @@ class EvidenceTables(Statements):
                 by=by,
                 decision=id,
                 outcome=outcome,
-                why="; ".join(r["text"] for r in json.loads(results) if r["outcome"] != "pass"),
+                why="; ".join(r["text"] for r in _from_json(results) if r["outcome"] != "pass"),
             )
             for id, candidate, outcome, results, at, by in rows
         ]
 
 
+def _from_json(text: str) -> Any:
+    import json
+
+    return json.loads(text)
+
+
 def _to_json(value: Any) -> str:
+    from detent.domain.digest import canonical_json
+
     return canonical_json(value).decode()
 
 
@@ -227,7 +233,7 @@ def _to_evaluation(row: tuple[Any, ...]) -> Evaluation:
         dataset=row[3],
         dataset_digest=row[4],
         n_rows=row[5],
-        metrics=tuple(Metric(**metric) for metric in json.loads(row[6])),
+        metrics=tuple(Metric(**metric) for metric in _from_json(row[6])),
         outcomes=row[7],
         one_row_s=row[8],
         at=from_us(row[9]),
@@ -245,7 +251,7 @@ def _to_decision(row: tuple[Any, ...]) -> Decision:
             text=result["text"],
             evidence=result["evidence"],
         )
-        for result in json.loads(row[6])
+        for result in _from_json(row[6])
     )
     return Decision(
         id=row[0],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +9,7 @@ from detent.domain.clock import from_us
 from detent.metadata.statements import Statements
 
 if TYPE_CHECKING:
-    from detent.domain.events import Event
+    from detent.domain.events import Event, Link
 
 _EVENT = "seq, created_at, actor, type, body_json, previous, digest"
 
@@ -34,9 +33,14 @@ class JournalTables(Statements):
         from detent.domain.events import event_digest
 
         newest, previous = self.journal_head()
-        seq = newest + 1
+        seq, body_json = newest + 1, canonical_json(body).decode()
         digest = event_digest(
-            seq=seq, at_us=at_us, actor=actor, type=type, body=body, previous=previous
+            seq=seq,
+            at_us=at_us,
+            actor=actor,
+            type=type,
+            body_json=body_json,
+            previous=previous,
         )
         self._all(
             f"""INSERT INTO journal ({_EVENT})
@@ -45,7 +49,7 @@ class JournalTables(Statements):
             at=at_us,
             actor=actor,
             type=str(type),
-            body=canonical_json(body).decode(),
+            body=body_json,
             previous=previous,
             digest=digest,
         )
@@ -84,8 +88,10 @@ class JournalTables(Statements):
         )
         return [_to_event(row) for row in rows]
 
-    def walk_journal(self, *, page: int = 1000) -> Iterator[tuple[Event, int]]:
-        """Yield every event with its time in microseconds, oldest first."""
+    def walk_journal(self, *, page: int = 1000) -> Iterator[Link]:
+        """Yield every row of the journal as it stands, oldest first."""
+        from detent.domain.events import Link
+
         after = -(2**62)  # an inserted row may carry any number
         while True:
             rows = self._all(
@@ -94,27 +100,32 @@ class JournalTables(Statements):
                 after=after,
                 page=page,
             )
-            for row in rows:
-                yield _to_event(row), row[1]
+            for seq, at_us, actor, type, body_json, previous, digest in rows:
+                yield Link(
+                    seq=seq,
+                    at_us=at_us,
+                    actor=actor,
+                    type=type,
+                    body_json=body_json,
+                    previous=previous,
+                    digest=digest,
+                )
             if len(rows) < page:
                 return
             after = rows[-1][0]
 
 
 def _to_event(row: tuple[Any, ...]) -> Event:
+    import json
+
     from detent.domain.events import Event
 
-    try:
-        body = json.loads(row[4])
-    except ValueError:
-        # Altered bytes: keep them as they are, so that the chain shows the place.
-        body = {"unreadable": str(row[4])}
     return Event(
         seq=row[0],
         at=from_us(row[1]),
         actor=row[2],
         type=row[3],
-        body=body,
+        body=json.loads(row[4]),
         previous=row[5],
         digest=row[6],
     )

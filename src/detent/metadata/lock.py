@@ -2,7 +2,6 @@
 
 import os
 import threading
-from pathlib import Path
 
 try:
     import fcntl
@@ -13,7 +12,7 @@ except ImportError:  # no such lock on Windows: SQLite's own has to do
 class FileLock:
     """An exclusive lock on a file. The system releases it when its holder dies."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: str) -> None:
         self._path = path
         self._local = threading.local()
 

@@ -70,8 +70,8 @@ CREATE TABLE activation (
     FOREIGN KEY (model, alias) REFERENCES alias (model, name)
 );
 CREATE INDEX activation_newest ON activation (model, alias, entry);
-CREATE INDEX activation_previous ON activation (model, alias, previous, entry);
-CREATE INDEX activation_version ON activation (model, alias, version, entry);
+CREATE INDEX activation_left ON activation (model, alias, previous, entry)
+    WHERE kind = 'rollback';
 
 CREATE TABLE activation_note (          -- what was said about an activation afterwards
     id              INTEGER PRIMARY KEY,
@@ -133,4 +133,3 @@ CREATE TABLE journal (
     previous        TEXT   NOT NULL,    -- digest of the event before
     digest          TEXT   NOT NULL
 );
-CREATE INDEX journal_time ON journal (created_at);

@@ -10,8 +10,6 @@ import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib import resources
-from pathlib import Path
 from typing import Any
 
 from detent.errors import (
@@ -65,18 +63,20 @@ class SqliteMetadata:
     its own connection. In memory all threads share one connection and take turns.
     """
 
-    def __init__(self, path: Path | None, *, timeout_s: float = LOCK_TIMEOUT_S) -> None:
-        self._path = path
+    def __init__(
+        self, path: str | os.PathLike[str] | None, *, timeout_s: float = LOCK_TIMEOUT_S
+    ) -> None:
+        self._path = None if path is None else os.path.abspath(path)
         self._timeout_s = timeout_s
         self._local = threading.local()
         self._shared: _Connection | None = None
         self._mutex: Any = threading.RLock() if path is None else _NoMutex()
-        self._lock = FileLock(path.with_suffix(".lock")) if path is not None else None
+        self._lock = None if self._path is None else FileLock(self._beside("detent.lock"))
 
     @property
     def location(self) -> str:
         """The folder of the registry, or ``memory:``."""
-        return "memory:" if self._path is None else str(self._path.parent)
+        return "memory:" if self._path is None else os.path.dirname(self._path)
 
     @property
     def current(self) -> Tables:
@@ -104,28 +104,19 @@ class SqliteMetadata:
 
     def create(self, *, at_us: int, actor: str) -> bool:
         """Make the registry if there is none; return whether it was made."""
-        if self._path is None:
-            return False  # made with its connection
-        if self._path.exists():
-            return False
+        if self._path is None or os.path.exists(self._path):
+            return False  # in memory it is made with its connection
+        from detent.metadata.creation import make_database
+
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
+            os.makedirs(self.location, exist_ok=True)
             with self._turn():
-                if self._path.exists():
+                if os.path.exists(self._path):
                     return False
-                # Under a name of its own until it is whole: nobody meets half a registry.
-                building = self._path.with_suffix(".new")
-                for leftover in (building, *_beside(building)):
-                    leftover.unlink(missing_ok=True)
-                raw = _open(f"file:{_quote(building)}?mode=rwc", self._timeout_s)
-                _build(raw, at_us=at_us, actor=actor)
-                raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-                raw.close()
-                ignore = self._path.parent / ".gitignore"
-                if not ignore.exists():
-                    ignore.write_text("*\n")  # a registry inside a work tree is not its code
-                os.replace(building, self._path)
-                _fsync_folder(self._path.parent)
+                # Under another name until it is whole: nobody meets half a registry.
+                make_database(
+                    self._path, building=self._beside("detent.new"), at_us=at_us, actor=actor
+                )
         except OSError as error:
             raise UnavailableError(
                 f"no registry could be made at {self.location}: {error.strerror or error};"
@@ -164,26 +155,28 @@ class SqliteMetadata:
         with self._mutex:
             if self._shared is None:
                 from detent.domain.clock import to_us, utc_now
+                from detent.metadata.creation import build_tables
 
                 raw = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
                 raw.execute("PRAGMA foreign_keys=ON")
-                _build(raw, at_us=to_us(utc_now()), actor="memory")
                 self._shared = _Connection(raw, self.location, self._mutex)
+                build_tables(self._shared, at_us=to_us(utc_now()), actor="memory")
             return self._shared
 
-    def _connect(self, path: Path) -> _Connection:
-        if not path.exists():
+    def _connect(self, path: str) -> _Connection:
+        if not os.path.exists(path):
             raise NotFoundError(
                 f"there is no registry at {self.location}",
                 hint="make one by registering a first version, or with `detent init`",
             )
         try:
-            if os.access(path, os.W_OK) and os.access(path.parent, os.W_OK):
+            if os.access(path, os.W_OK) and os.access(self.location, os.W_OK):
                 raw = _open(f"file:{_quote(path)}?mode=rw", self._timeout_s)
             else:
                 # Without a log there is no writer whose rows could be missed.
-                wal = path.with_name(path.name + "-wal")
-                immutable = "" if wal.exists() and wal.stat().st_size else "&immutable=1"
+                wal = path + "-wal"
+                has_log = os.path.exists(wal) and os.path.getsize(wal) > 0
+                immutable = "" if has_log else "&immutable=1"
                 raw = _open(f"file:{_quote(path)}?mode=ro{immutable}", self._timeout_s, ro=True)
             connection = _Connection(raw, self.location, self._mutex)
             found = connection.tables.schema_version()
@@ -196,6 +189,9 @@ class SqliteMetadata:
                 hint="upgrade: `pip install --upgrade detent`",
             )
         return connection
+
+    def _beside(self, name: str) -> str:
+        return os.path.join(self.location, name)
 
     @contextmanager
     def _transaction(self, connection: _Connection, begin: str) -> Iterator[None]:
@@ -249,22 +245,6 @@ def _open(uri: str, timeout_s: float, *, ro: bool = False) -> sqlite3.Connection
     return raw
 
 
-def _build(raw: sqlite3.Connection, *, at_us: int, actor: str) -> None:
-    from detent.domain.events import GENESIS, EventType
-
-    schema = resources.files("detent.metadata").joinpath("schema.sql").read_text()
-    raw.executescript("BEGIN IMMEDIATE;" + schema)
-    tables = _Connection(raw, "", _NoMutex()).tables  # type: ignore[arg-type]  # same two methods
-    tables.insert_registry(schema_version=SCHEMA_VERSION, at_us=at_us, genesis=GENESIS)
-    tables.append_event(
-        EventType.REGISTRY_CREATED,
-        {"schema_version": SCHEMA_VERSION},
-        at_us=at_us,
-        actor=actor,
-    )
-    raw.execute("COMMIT")
-
-
 def _translate(error: sqlite3.Error, location: str) -> DetentError:
     """Return the error a user can act on for one of SQLite's."""
     code = getattr(error, "sqlite_errorname", "") or ""
@@ -301,17 +281,5 @@ def _translate(error: sqlite3.Error, location: str) -> DetentError:
     return UnavailableError(f"the database at {location} failed: {text}; nothing was changed")
 
 
-def _quote(path: Path) -> str:
-    return str(path.absolute()).replace("%", "%25").replace("?", "%3f").replace("#", "%23")
-
-
-def _beside(path: Path) -> tuple[Path, ...]:
-    return tuple(path.with_name(path.name + end) for end in ("-wal", "-shm", "-journal"))
-
-
-def _fsync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def _quote(path: str) -> str:
+    return path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")

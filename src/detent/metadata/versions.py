@@ -139,8 +139,7 @@ class VersionTables(Statements):
         if since_us:
             parameters["since"] = since_us
             conditions.append("v.created_at >= :since")
-        # The longest word is likely the rarest: walk its postings, probe the others.
-        for i, word in enumerate(sorted(words, key=len, reverse=True)):
+        for i, word in enumerate(self._rarest_first(model, words)):
             parameters[f"word{i}"] = word
             if i == 0:
                 source = """version_word w JOIN version v
@@ -163,6 +162,21 @@ class VersionTables(Statements):
             **parameters,
         )
         return [to_version(row) for row in rows]
+
+    def _rarest_first(self, model: str, words: Sequence[str]) -> list[str]:
+        """Return the words so that the walk follows one that few versions have."""
+        if len(words) < 2:
+            return list(words)
+        counts = {
+            word: self._value(
+                """SELECT COUNT(*) FROM (SELECT 1 FROM version_word
+                WHERE model = :model AND word = :word LIMIT 100) AS some""",
+                model=model,
+                word=word,
+            )
+            for word in words
+        }
+        return sorted(words, key=lambda word: int(counts[word]))
 
     def insert_version(self, version: Version, *, at_us: int, duration_s: float | None) -> None:
         """Add a version, and its words to the search index."""

@@ -62,8 +62,8 @@ def at_least_as_good(
 ) -> RuleResult:
     """Demand that the candidate's number is at least the active version's, on the same rows.
 
-    The rule of the plain recipe. It compares two numbers and knows nothing about chance: a tie, or a small
-    difference on few rows, is no evidence that the candidate is as good on other rows.
+    The rule of the plain recipe. It compares two numbers and knows nothing about chance: a tie,
+    or a small difference on few rows, is no evidence that the candidate is as good on other rows.
 
     Parameters
     ----------
@@ -104,7 +104,8 @@ def at_least_as_good(
     holds = new.value >= old.value if new.greater_is_better else new.value <= old.value
     sign = "at least" if new.greater_is_better else "at most"
     verb = "is" if holds else "is not"
-    text = f"{metric} {new.value:.4g} {verb} {sign} {old.value:.4g} on {new.n:,} rows of {ours.dataset}"
+    where = f"on {new.n:,} rows of {ours.dataset}"
+    text = f"{metric} {new.value:.4g} {verb} {sign} {old.value:.4g} {where}"
     if holds:
         text += " (two numbers: chance is not considered)"
     return RuleResult(

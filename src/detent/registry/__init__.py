@@ -2,6 +2,6 @@
 
 `Stores` holds the database, the blobs, the clock and the actor. Each function here is one
 operation of a registry: it makes its change in one transaction, with the journal's event in
-it, or changes nothing. Which version a rollback returns to and whether a gate passes are decided by pure
-functions in ``domain`` and ``policy``; this package acts.
+it, or changes nothing. Which version a rollback returns to and whether a gate passes are
+decided by pure functions in ``domain`` and ``policy``; this package acts.
 """

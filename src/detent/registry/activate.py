@@ -329,7 +329,8 @@ def _check_expected(current: Activation | None, expected: int | None, name: str)
     version = f"version {current.version}" if current.version else "no version"
     raise ConflictError(
         f"`{name}` moved to {version} at {format_time(current.at)} UTC (by {current.by}, entry"
-        f" {current.entry}), after this change was prepared on entry {expected}; nothing was changed",
+        f" {current.entry}), after this change was prepared on entry {expected}; nothing was"
+        " changed",
         hint=f"look at `detent history {name}`, then repeat the command",
         details={"expected": expected, "entry": current.entry, "version": current.version},
     )
@@ -413,8 +414,10 @@ def _refusal(
         return None
     lines = [f"  {result.rule}: {result.text}" for result in decision.failed]
     counted = f"{len(decision.failed)} of {len(decision.results)} rules"
-    alias = decision.alias
-    override = f"to activate all the same, give a reason: `detent activate {version} {alias} --override REASON`"
+    override = (
+        "to activate all the same, give a reason:"
+        f" `detent activate {version} {decision.alias} --override REASON`"
+    )
     error: RefusedError | InconclusiveError
     if decision.outcome is Outcome.FAIL:
         message = f"`{version}` was not activated as `{name}`: {counted} failed; {_still(current)}"
@@ -434,7 +437,10 @@ def _refusal(
 
 def _evidence_hint(decision: Decision) -> str:
     versions = f"{decision.model}/{decision.baseline} and {decision.model}/{decision.candidate}"
-    return f"evaluate {versions} on the same data: `detent evaluate VERSION --data FILE --target COLUMN`"
+    return (
+        f"evaluate {versions} on the same data:"
+        " `detent evaluate VERSION --data FILE --target COLUMN`"
+    )
 
 
 def _still(current: Activation | None) -> str:

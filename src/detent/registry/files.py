@@ -179,7 +179,8 @@ def plan_takeover(folder: Path, *, model: str | None = None) -> list[Takeover]:
             )
     if not plan:
         raise NotFoundError(
-            f"{folder} holds no file named as a version, such as `churn_v1.pkl`; nothing was imported"
+            f"{folder} holds no file named as a version, such as `churn_v1.pkl`; nothing was"
+            " imported"
         )
     return [plan[key] for key in sorted(plan)]
 

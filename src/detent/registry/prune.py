@@ -74,7 +74,7 @@ def repair(
         raise NotFoundError(f"there is no folder {folder}; nothing was repaired")
     wanted = {problem.digest: problem for problem in verify_blobs(stores, reference).problems}
     restored: list[str] = []
-    # Restoring a manifest can show that blobs it names are bad too, so look again until nothing new.
+    # A restored manifest can show that blobs it names are bad too: look again until nothing new.
     while wanted:
         found = _find(folder, set(wanted))
         if not found:

@@ -1,12 +1,12 @@
 """Reading: what a reference means, what is active, what was, and what a version is made of."""
 
 from collections.abc import Iterable
-from dataclasses import replace
 from datetime import datetime
 
 from detent.domain.alias import Activation, AliasStatus, Refusal
 from detent.domain.clock import to_us
 from detent.domain.reference import Reference, parse_reference
+from detent.domain.value import replace
 from detent.domain.version import Version
 from detent.errors import InvalidError, NotFoundError
 from detent.metadata.tables import Tables

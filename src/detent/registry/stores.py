@@ -1,34 +1,64 @@
 """What every operation needs: the two stores, the clock, and who is acting."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
-from detent.blobs.base import Blobs
 from detent.domain.clock import from_us, to_us, utc_now
-from detent.metadata.base import Metadata
-from detent.metadata.tables import Tables
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from detent.blobs.base import Blobs
+    from detent.metadata.base import Metadata
+    from detent.metadata.tables import Tables
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Stores:
-    """The stores of one registry, seen by one actor."""
+    """The stores of one registry, seen by one actor.
 
-    metadata: Metadata
-    blobs: Blobs
-    actor: str
-    clock: Callable[[], datetime] = utc_now
+    Parameters
+    ----------
+    metadata : Metadata
+        The rows.
+    open_blobs : callable
+        Gives the store of bytes. Called when it is first needed: `status` and `rollback` do
+        without.
+    actor : str
+        Who acts.
+    clock : callable
+        Gives the present time, aware.
+    """
+
+    def __init__(
+        self,
+        *,
+        metadata: Metadata,
+        open_blobs: Callable[[], Blobs],
+        actor: str,
+        clock: Callable[[], datetime] = utc_now,
+    ) -> None:
+        self.metadata = metadata
+        self.actor = actor
+        self.clock = clock
+        self._open_blobs = open_blobs
+
+    @cached_property
+    def blobs(self) -> Blobs:
+        """The bytes."""
+        return self._open_blobs()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
     """One change being made: the tables to write to, its time and its actor."""
 
-    tables: Tables
-    at_us: int
-    actor: str
+    def __init__(self, *, tables: Tables, at_us: int, actor: str) -> None:
+        self.tables = tables
+        self.at_us = at_us
+        self.actor = actor
 
     @property
     def at(self) -> datetime:

@@ -1,14 +1,16 @@
 """Checking: the journal's chain, the rows it tells of, and the bytes of every blob."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from detent.blobs.base import Progress, hash_stream, read_verified
+from detent.domain.clock import from_us, to_us
 from detent.domain.digest import short_digest
-from detent.domain.events import Event, EventType, check_chain
+from detent.domain.events import EventType, Link, check_chain
 from detent.domain.report import BlobProblem, JournalReport, VerifyReport
-from detent.errors import CorruptError, DetentError, NotFoundError
+from detent.errors import DetentError, NotFoundError
 from detent.metadata.tables import Tables
 from detent.registry.manifest import decode_manifest
 from detent.registry.read import resolve
@@ -28,32 +30,35 @@ def verify_journal(stores: Stores) -> JournalReport:
     row changed behind its back is named too.
     """
     with stores.metadata.read() as tables:
-        try:
-            events = list(tables.walk_journal())
-            head = tables.journal_head()
-        except (TypeError, ValueError, OverflowError) as error:
-            raise CorruptError(
-                f"the journal at {stores.metadata.location} holds a row that cannot be read:"
-                f" {error}; nothing was changed"
-            ) from error
-        problems = list(check_chain(events, head=head))
-        problems += _check_versions(tables, [event for event, _ in events])
-        problems += _check_activations(tables, [event for event, _ in events])
+        links = list(tables.walk_journal())
+        head = tables.journal_head()
+        problems = list(check_chain(links, head=head))
+        bodies = [(link, _body(link)) for link in links]
+        problems += _check_versions(tables, bodies)
+        problems += _check_activations(tables, bodies)
     return JournalReport(
-        n_events=len(events),
-        since=events[0][0].at if events else None,
+        n_events=len(links),
+        since=from_us(links[0].at_us) if links else None,
         head=head[1],
         problems=tuple(problems),
     )
 
 
-def _check_versions(tables: Tables, events: list[Event]) -> Iterator[str]:
+def _body(link: Link) -> dict[str, Any]:
+    try:
+        body = json.loads(link.body_json)
+    except (ValueError, TypeError):  # altered: the chain has named it
+        return {}
+    return body if isinstance(body, dict) else {}
+
+
+def _check_versions(tables: Tables, events: list[tuple[Link, dict[str, Any]]]) -> Iterator[str]:
     deletions = {EventType.VERSION_REGISTERED: False, EventType.VERSION_DELETED: True}
     told: dict[tuple[str, int], tuple[str, bool]] = {}
-    for event in events:
-        if event.type in deletions:
-            key = event.body.get("model", "?"), event.body.get("version", 0)
-            told[key] = (event.body.get("digest", "?"), deletions[EventType(event.type)])
+    for link, body in events:
+        if link.type in deletions:
+            key = body.get("model", "?"), body.get("version", 0)
+            told[key] = (body.get("digest", "?"), deletions[EventType(link.type)])
     kept = tables.version_facts()
     for key in sorted(told.keys() | kept.keys()):
         name = f"{key[0]}/{key[1]}"
@@ -65,22 +70,21 @@ def _check_versions(tables: Tables, events: list[Event]) -> Iterator[str]:
             yield f"the row of version {name} was altered: the journal tells of {told[key][0]}"
 
 
-def _check_activations(tables: Tables, events: list[Event]) -> Iterator[str]:
+def _check_activations(tables: Tables, events: list[tuple[Link, dict[str, Any]]]) -> Iterator[str]:
     told: dict[int, tuple[Any, ...]] = {}
-    for event in events:
-        if event.type in _MOVES:
-            body = event.body
+    for link, body in events:
+        if link.type in _MOVES:
             told[body.get("entry", 0)] = (
                 body.get("model"),
                 body.get("alias"),
-                _MOVES[EventType(event.type)],
+                _MOVES[EventType(link.type)],
                 body.get("version"),
                 body.get("below"),
-                event.actor,
-                event.at,
+                link.actor,
+                link.at_us,
             )
     kept = {
-        a.entry: (a.model, a.alias, str(a.kind), a.version, a.below, a.by, a.at)
+        a.entry: (a.model, a.alias, str(a.kind), a.version, a.below, a.by, to_us(a.at))
         for a in tables.all_activations()
     }
     for entry in sorted(told.keys() | kept.keys()):

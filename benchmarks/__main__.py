@@ -1,0 +1,37 @@
+"""`python -m benchmarks [NAME…]`: starting, switching, storing, scale; all of them by default."""
+
+import sys
+import tempfile
+import warnings
+from pathlib import Path
+
+from benchmarks import scale, starting, storing, switching
+from benchmarks.measure import Row, show
+
+SUITES = {
+    "starting": starting.measure,
+    "switching": switching.measure,
+    "storing": storing.measure,
+    "scale": scale.measure,
+}
+
+
+def main(names: list[str]) -> int:
+    unknown = [name for name in names if name not in SUITES]
+    if unknown:
+        print(f"error: no suite {', '.join(unknown)}: {', '.join(SUITES)}", file=sys.stderr)
+        return 2
+    warnings.simplefilter("ignore")
+    rows: list[Row] = []
+    with tempfile.TemporaryDirectory(prefix="detent-bench-") as folder:
+        for name in names or SUITES:
+            print(f"measuring: {name}", file=sys.stderr)
+            rows += SUITES[name](Path(folder))
+    show(rows)
+    missed = [row for row in rows if row.verdict == "MISSED"]
+    print(f"{sum(row.verdict == 'met' for row in rows)} limits met, {len(missed)} missed")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,68 @@
+"""Making a registry's database."""
+
+import os
+import sqlite3
+from importlib import resources
+
+from detent.domain.events import GENESIS, EventType
+from detent.metadata.base import SCHEMA_VERSION
+from detent.metadata.statements import Connection
+from detent.metadata.tables import Tables
+
+
+def make_database(path: str, *, building: str, at_us: int, actor: str) -> None:
+    """Make a database at `building`, then give it its name at once."""
+    for leftover in (building, *(building + end for end in ("-wal", "-shm", "-journal"))):
+        if os.path.exists(leftover):
+            os.unlink(leftover)
+    raw = sqlite3.connect(building, isolation_level=None)
+    try:
+        raw.execute("PRAGMA journal_mode=WAL")
+        raw.execute("PRAGMA synchronous=FULL")
+        build_tables(_Building(raw), at_us=at_us, actor=actor)
+        raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    finally:
+        raw.close()
+    folder = os.path.dirname(path)
+    ignore = os.path.join(folder, ".gitignore")
+    if not os.path.exists(ignore):
+        with open(ignore, "w") as stream:
+            stream.write("*\n")  # a registry inside a work tree is not its code
+    os.replace(building, path)
+    _fsync_folder(folder)
+
+
+def build_tables(connection: Connection, *, at_us: int, actor: str) -> None:
+    """Make the tables of an empty database, and write its first event."""
+    schema = resources.files("detent.metadata").joinpath("schema.sql").read_text()
+    connection.execute("BEGIN IMMEDIATE", {})
+    for statement in schema.split(";\n"):
+        if statement.strip():
+            connection.execute(statement, {})
+    tables = Tables(connection)
+    tables.insert_registry(schema_version=SCHEMA_VERSION, at_us=at_us, genesis=GENESIS)
+    tables.append_event(
+        EventType.REGISTRY_CREATED,
+        {"schema_version": SCHEMA_VERSION},
+        at_us=at_us,
+        actor=actor,
+    )
+    connection.execute("COMMIT", {})
+
+
+class _Building:
+    concat = "group_concat(a.name, ' ')"
+
+    def __init__(self, raw: sqlite3.Connection) -> None:
+        self._raw = raw
+
+    def execute(self, sql: str, parameters: dict[str, object]) -> list[tuple[object, ...]]:
+        return self._raw.execute(sql, parameters).fetchall()
+
+
+def _fsync_folder(folder: str) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
