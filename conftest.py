@@ -1,6 +1,7 @@
 """What holds for all tests: the examples in docstrings, and those under ``tests``."""
 
 import os
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -15,8 +16,6 @@ for name in [name for name in os.environ if name.startswith("DETENT_")]:
 
 
 @pytest.fixture(autouse=True)
-def own_folder(request: pytest.FixtureRequest) -> None:
-    """Run each docstring in an empty folder: its example may make a registry."""
-    if isinstance(request.node, pytest.DoctestItem):
-        folder = request.getfixturevalue("tmp_path")
-        request.getfixturevalue("monkeypatch").chdir(folder)
+def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run each test in an empty folder: it may make a registry, and meets no work tree of ours."""
+    monkeypatch.chdir(tmp_path)

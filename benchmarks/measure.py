@@ -64,11 +64,19 @@ def process(*arguments: str) -> Callable[[], object]:
 
 def peak_memory(source: str) -> float:
     """Return the largest resident size of a Python process that runs `source`, in MB."""
-    report = "\nimport resource\nprint(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+    # Linux's ru_maxrss of a child begins at its parent's: /proc tells of this process alone.
+    report = """
+import pathlib, resource
+status = pathlib.Path("/proc/self/status")
+if status.exists():
+    print(next(l for l in status.read_text().splitlines() if l.startswith("VmHWM")).split()[1])
+else:
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+"""
     result = subprocess.run(
         [sys.executable, "-c", source + report], capture_output=True, text=True, check=True
     )
-    return int(result.stdout.split()[-1]) / (1024 if sys.platform == "linux" else 1024**2)
+    return float(result.stdout.split()[-1]) / 1024
 
 
 def show(rows: list[Row]) -> None:

@@ -1,5 +1,4 @@
 """docs/lineage.md: "Two tables have one digest when their values, types and names are equal, in
-
 their order; where and how they lie in memory does not matter."
 """
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from detent.blobs.base import CHUNK, BlobInfo
-from detent.domain.digest import check_digest, short_digest
+from detent.domain.digest import DIGEST_PATTERN, check_digest, short_digest
 from detent.errors import NotFoundError, UnavailableError
 
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
@@ -29,7 +29,6 @@ class _Writer:
         self._folder = folder
         self._hasher = hashlib.sha256()
         with _errors(folder):
-            _make_folder(folder)
             self.path = os.path.join(folder, f"{os.getpid()}-{os.urandom(8).hex()}")
             self._descriptor = os.open(self.path, _NEW_FILE, 0o600)
 
@@ -61,10 +60,13 @@ class LocalBlobs:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._unfinished = folder / "unfinished"
+        self._lasting: set[Path] = set()
 
     @contextmanager
     def create(self) -> Iterator[_Writer]:
         """Open a new blob for writing; it is durable under its digest when the block ends."""
+        with _errors(self._folder):
+            self._make_folder(self._unfinished)
         writer = _Writer(self._unfinished)
         try:
             try:
@@ -82,7 +84,7 @@ class LocalBlobs:
     def open(self, digest: str) -> BinaryIO:
         """Open a blob for reading, unchecked."""
         path = self._path(digest)
-        with _errors(self._folder):
+        with _errors(self._folder, "nothing was loaded"):
             try:
                 return cast(BinaryIO, path.open("rb"))
             except FileNotFoundError:
@@ -93,20 +95,24 @@ class LocalBlobs:
 
     def find_size(self, digest: str) -> int | None:
         """Return the size of a blob in bytes; None when there is no such blob."""
-        try:
-            return self._path(digest).stat().st_size
-        except FileNotFoundError:
-            return None
+        with _errors(self._folder, "nothing was changed"):
+            try:
+                return self._path(digest).stat().st_size
+            except FileNotFoundError:
+                return None
 
     def delete(self, digest: str) -> None:
         """Remove a blob."""
-        with _errors(self._folder):
+        with _errors(self._folder, "it was not removed"):
             self._path(digest).unlink(missing_ok=True)
 
     def list_all(self) -> Iterator[BlobInfo]:
         """Yield every whole blob."""
-        for path in sorted(self._folder.glob("sha256/[0-9a-f][0-9a-f]/*")):
-            info = _info(path, "sha256:" + path.parent.name + path.name)
+        for path in sorted(self._folder.glob("sha256/??/*")):
+            digest = "sha256:" + path.parent.name + path.name
+            if not DIGEST_PATTERN.fullmatch(digest):
+                continue  # not ours: a file manager's or a network file system's
+            info = _info(path, digest)
             if info is not None:
                 yield info
 
@@ -119,7 +125,7 @@ class LocalBlobs:
 
     def discard(self, name: str) -> None:
         """Remove something that `list_unfinished` named."""
-        with _errors(self._folder):
+        with _errors(self._folder, "it was not removed"):
             (self._unfinished / Path(name).name).unlink(missing_ok=True)
 
     def _path(self, digest: str) -> Path:
@@ -127,25 +133,36 @@ class LocalBlobs:
         return self._folder / "sha256" / digest[7:9] / digest[9:]
 
     def _move(self, source: str, target: Path) -> None:
-        _make_folder(target.parent)
+        self._make_folder(target.parent)
         # Over an equal file too: it mends one that went bad, and its new age keeps `prune` away.
         os.replace(source, target)
         _fsync(target.parent)
 
+    def _make_folder(self, folder: Path) -> None:
+        # A folder that is there may have been made a moment ago by a writer that was killed before
+        # it made the folder's own name durable: once in each process, this one does it itself.
+        if folder in self._lasting:
+            return
+        if folder != self._folder:
+            self._make_folder(folder.parent)
+        folder.mkdir(parents=True, exist_ok=True)
+        _fsync(folder.parent)
+        self._lasting.add(folder)
+
 
 @contextmanager
-def _errors(folder: Path) -> Iterator[None]:
+def _errors(folder: Path, outcome: str = "nothing was registered") -> Iterator[None]:
     try:
         yield
     except OSError as error:
         if error.errno in _FULL:
             raise UnavailableError(
-                f"no room is left in {folder} ({error.strerror}); nothing was registered",
+                f"no room is left in {folder} ({error.strerror}); {outcome}",
                 hint="make room (`detent prune` removes what nothing uses), then run it again",
             ) from error
         raise UnavailableError(
-            f"{folder} failed: {error.strerror or error}; nothing was registered",
-            hint="run the same command again when the folder can be written",
+            f"{folder} failed: {error.strerror or error}; {outcome}",
+            hint="run the same command again when the folder can be used",
         ) from error
 
 
@@ -164,10 +181,3 @@ def _fsync(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _make_folder(folder: Path) -> None:
-    if not folder.is_dir():
-        _make_folder(folder.parent)
-        folder.mkdir(exist_ok=True)
-        _fsync(folder.parent)  # the new folder's own name

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import BinaryIO
 
 from detent.blobs.base import BlobInfo
-from detent.domain.digest import short_digest
+from detent.domain.digest import check_digest, short_digest
 from detent.errors import NotFoundError
 
 
@@ -35,18 +35,18 @@ class MemoryBlobs:
     def open(self, digest: str) -> BinaryIO:
         """Open a blob for reading, unchecked."""
         try:
-            return io.BytesIO(self._blobs[digest])
+            return io.BytesIO(self._blobs[check_digest(digest)])
         except KeyError:
             raise NotFoundError(f"there is no blob {short_digest(digest)}") from None
 
     def find_size(self, digest: str) -> int | None:
         """Return the size of a blob in bytes; None when there is no such blob."""
-        data = self._blobs.get(digest)
+        data = self._blobs.get(check_digest(digest))
         return None if data is None else len(data)
 
     def delete(self, digest: str) -> None:
         """Remove a blob."""
-        self._blobs.pop(digest, None)
+        self._blobs.pop(check_digest(digest), None)
 
     def list_all(self) -> Iterator[BlobInfo]:
         """Yield every blob; in memory all of them are as old as they can be."""

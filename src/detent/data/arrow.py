@@ -36,7 +36,8 @@ def arrow_table(data: Any) -> Any:
         return pa.table(data)
     except (TypeError, ValueError, pa.ArrowException) as error:
         raise InvalidError(
-            f"{type(data).__name__} hands out Arrow data that is no table: {error}"
+            f"{type(data).__name__} hands out Arrow data that is no table: {error}",
+            hint="make a table of it, with a name for each column",
         ) from error
 
 
@@ -82,21 +83,23 @@ def _number_type(kind: Any) -> Any:
 
 
 def _number_chunks(values: Any, numbers: Any) -> Iterator[Chunk]:
-    zero = pa.scalar(numbers.to_pandas_dtype()(0), numbers)
+    zero = numbers.to_pandas_dtype()(0)
 
     def parts() -> Iterator[tuple[Array, Array]]:
         for chunk in values.cast(numbers).chunks:
             valid = np.broadcast_to(np.True_, len(chunk))
             if chunk.null_count:
                 valid = chunk.is_valid().to_numpy(zero_copy_only=False)
-                chunk = chunk.fill_null(zero)
+                # Floats come with NaN for null, which is as good: the writer puts zeros there.
+                if not pa.types.is_floating(numbers):
+                    chunk = chunk.fill_null(pa.scalar(zero, numbers))
             yield valid, chunk.to_numpy(zero_copy_only=False)
 
     return write_masked(parts)
 
 
 def _category_column(values: Any) -> Column:
-    whole = pa.chunked_array(values).unify_dictionaries().combine_chunks()
+    whole = values.unify_dictionaries().combine_chunks()
     codes = whole.indices.cast(pa.int64()).fill_null(-1).to_numpy(zero_copy_only=False)
     categories = arrow_column(pa.chunked_array([whole.dictionary]))
     ordered = bool(values.type.ordered)

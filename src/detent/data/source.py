@@ -201,8 +201,10 @@ def _digest_address(address: str) -> Data:
     except urllib.error.HTTPError as error:
         error.close()
         raise _refusal(shown, error.code) from error
-    except (ValueError, InvalidURL) as error:
-        raise InvalidError(f"`{shown}` is no address: {error}") from error
+    except (ValueError, InvalidURL):  # their words repeat the query
+        raise InvalidError(
+            f"`{shown}` is no address: blanks are written %20, a port is a number"
+        ) from None
     except (OSError, HTTPException) as error:  # URLError and time-outs are OSErrors
         raise UnavailableError(f"`{shown}` did not answer: {error}") from error
     # A connection that breaks looks like the end of the file.
@@ -217,7 +219,7 @@ def _without_secrets(address: str) -> str:
     try:
         parts = urllib.parse.urlsplit(address)
     except ValueError as error:
-        raise InvalidError(f"this is no address: {error}") from error
+        raise InvalidError(f"`{address[:8]}…` is no address: {error}") from error
     shown = urllib.parse.urlunsplit(
         (parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", "")
     )

@@ -294,7 +294,7 @@ def decode_table(data: bytes | BinaryIO) -> Any:
         If the bytes are not an encoding that `encode_table` has written. Bytes altered into
         another table are known by their digest only.
     InvalidError
-        If a column needs pyarrow, or a newer pandas, to be read.
+        If a column needs pandas, pyarrow or a newer release of one to be read.
 
     Examples
     --------
@@ -367,15 +367,18 @@ def _name_back(name: Any) -> Any:
 
 
 def _dict(names: list[Any], columns: list[Stored]) -> dict[Any, Array]:
-    if len(set(names)) < len(names):
-        raise CorruptError(f"a dict cannot have two columns of one name: {names}")
     return {name: to_array(column) for name, column in zip(names, columns, strict=True)}
 
 
 def _frame(names: list[Any], columns: list[Stored], n: int) -> Any:
     try:
         import pandas
-    except ImportError:
+    except ImportError as error:
+        if len(set(names)) < len(names):
+            raise InvalidError(
+                f"reading two columns of one name needs pandas: {names}",
+                hint="run `pip install pandas`",
+            ) from error
         return _dict(names, columns)
     series = {place: to_series(column, pandas) for place, column in enumerate(columns)}
     frame = pandas.DataFrame(series, index=pandas.RangeIndex(n))

@@ -64,6 +64,16 @@ def parse_time(text: str | datetime, *, now: datetime) -> datetime:
     >>> parse_time("2026-03-02 14:00", now=now).isoformat()
     '2026-03-02T14:00:00+00:00'
     """
+    try:
+        return _parse(text, now)
+    except (ValueError, OverflowError):
+        raise InvalidError(
+            f"{ascii(text)[:80]} is not a time",
+            hint='write it as "2026-03-02 14:00" (UTC), with a zone, or as `3d`, `2h`, `yesterday`',
+        ) from None
+
+
+def _parse(text: str | datetime, now: datetime) -> datetime:
     if isinstance(text, datetime):
         return text.astimezone(UTC) if text.tzinfo else text.replace(tzinfo=UTC)
     wanted = text.strip().lower()
@@ -73,14 +83,8 @@ def parse_time(text: str | datetime, *, now: datetime) -> datetime:
         return named[wanted]
     if match := _AGO.fullmatch(wanted):
         return now - timedelta(seconds=int(match[1]) * _UNIT_S[match[2]])
-    try:
-        at = datetime.fromisoformat(text.strip())
-        return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
-    except (ValueError, OverflowError):
-        raise InvalidError(
-            f"{ascii(text)[:80]} is not a time",
-            hint='write it as "2026-03-02 14:00" (UTC), with a zone, or as `3d`, `2h`, `yesterday`',
-        ) from None
+    at = datetime.fromisoformat(text.strip())
+    return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
 
 
 def format_time(at: datetime) -> str:

@@ -99,7 +99,9 @@ def check_chain(links: Iterable[Link], *, head: tuple[int, str]) -> Iterator[str
     expected, previous = 1, GENESIS
     for link in links:
         name = f"event {link.seq} ({link.type})"
-        if link.seq != expected:
+        if link.seq < expected:
+            yield f"{name} was inserted: no journal has an event of this number"
+        elif link.seq > expected:
             gone = f"{expected}" if link.seq == expected + 1 else f"{expected} to {link.seq - 1}"
             yield f"event {gone} was removed: event {link.seq} follows event {expected - 1}"
         if not _is_whole(link):

@@ -132,24 +132,11 @@ def _has_missing(values: NDArray[Any]) -> bool:
 
 def _fit_columns(X: Any, signature: Signature, version: Version) -> Any:
     """Return X with the signature's columns in their order; say which are missing or too many."""
+    found = column_names(X)
+    if signature.kind != "table" or not found:  # without names only the width can be checked
+        _check_width(X, signature, version)
+        return X
     expected = [field.name for field in signature.inputs]
-    if signature.kind != "table":
-        width = signature.inputs[0].shape[-1] if signature.inputs[0].shape[1:] else None
-        found_width = np.shape(X)[1] if len(np.shape(X)) > 1 else None
-        if width is not None and width > 0 and found_width != width:
-            raise InvalidError(
-                f"`{version}` takes {width} features, the data has {found_width}; nothing was"
-                " recorded"
-            )
-        return X
-    found = list(column_names(X))
-    if not hasattr(X, "columns"):  # an array without names: only its width can be checked
-        if len(found) != len(expected):
-            raise InvalidError(
-                f"`{version}` takes {len(expected)} features, the data has {len(found)}; nothing"
-                " was recorded"
-            )
-        return X
     missing = [name for name in expected if name not in found]
     extra = [name for name in found if name not in expected]
     if missing or extra:
@@ -161,7 +148,19 @@ def _fit_columns(X: Any, signature: Signature, version: Version) -> Any:
             hint=f"see them with `detent show {version} --signature`",
             details={"missing": missing, "unknown": extra},
         )
-    return X if found == expected else X[expected]
+    return X if list(found) == expected else X[expected]
+
+
+def _check_width(X: Any, signature: Signature, version: Version) -> None:
+    if signature.kind == "table":
+        expected = len(signature.inputs)
+    else:
+        expected = signature.inputs[0].shape[-1] if len(signature.inputs[0].shape) == 2 else -1
+    shape = getattr(X, "shape", None) or np.shape(X)
+    if expected > 0 and len(shape) == 2 and shape[1] != expected:
+        raise InvalidError(
+            f"`{version}` takes {expected} features, the data has {shape[1]}; nothing was recorded"
+        )
 
 
 def _quoted(names: list[str]) -> str:

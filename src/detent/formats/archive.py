@@ -32,6 +32,8 @@ _ZIP64_FROM = 1 << 30  # bytes; the format needs it from 4 GiB
 # difference, but it differs between processes that made the same model: they count as one.
 _VALUES = {"JsonNode", "TypeNode", "FunctionNode"}
 
+_ADDRESS = "_stop_words_id"
+
 # These are found again by the name of their type (or by their own name).
 _NAMED_THEMSELVES = {"FunctionNode", "TypeNode"}
 _NAMED = _NAMED_THEMSELVES | {
@@ -168,25 +170,34 @@ def _without_gaps(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
 
 
 def _nodes(state: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Yield the nodes of a schema in the order of the text; sets are sorted on the way."""
+    """Yield the nodes of a schema in the order of the text, each of them steadied."""
     todo: list[Any] = [state]
     while todo:
         item = todo.pop()
         if isinstance(item, dict):
             if isinstance(item.get("__loader__"), str):
-                _sort_if_set(item)
+                _steady(item)
                 yield item
             todo.extend(reversed(item.values()))
         elif isinstance(item, list | tuple):
             todo.extend(reversed(item))
 
 
-def _sort_if_set(node: dict[str, Any]) -> None:
-    items = node.get("content")
-    if (node["__class__"], node["__loader__"]) == ("frozenset", "ConstructorFromReduceNode"):
-        items = node["content"]["content"][0]["content"]
-    elif node["__loader__"] != "SetNode":
-        return
+def _steady(node: dict[str, Any]) -> None:
+    """Sort a set; drop the one attribute in which scikit-learn keeps an address in memory."""
+    loader, content = node["__loader__"], node.get("content")
+    if loader == "SetNode":
+        _sort(node["content"])
+    elif (node["__class__"], loader) == ("frozenset", "ConstructorFromReduceNode"):
+        _sort(node["content"]["content"][0]["content"])
+    elif node["__module__"] == "sklearn.feature_extraction.text" and content is not None:
+        names = list(content["content"])
+        if _ADDRESS in names:  # it only saves a check from being made twice
+            del content["content"][_ADDRESS]
+            del content["key_types"]["content"][names.index(_ADDRESS)]
+
+
+def _sort(items: list[dict[str, Any]]) -> None:
     items.sort(key=lambda item: str(item.get("content")))
 
 
@@ -201,8 +212,10 @@ def _check_names(nodes: Iterable[dict[str, Any]], objects: dict[int, Any]) -> No
         module, name = node["__module__"], node["__class__"]
         if module == "__main__":
             raise _NameError(f"`{name}` is defined in the script or notebook that runs")
-        if getattr(sys.modules.get(module), name, None) is not found:
-            raise _NameError(f"`{module}.{name}` cannot be imported")
+        home = sys.modules.get(module)
+        if getattr(home, name, None) is not found:
+            kind = _NameError if hasattr(home, "__file__") else TypeError
+            raise kind(f"`{module}.{name}` cannot be imported")
 
 
 class _NameError(Exception):
@@ -243,11 +256,6 @@ def _with_text_keys(content: dict[Any, Any]) -> dict[str, Any]:
 
 def _unsavable(model: Any, error: Exception) -> InvalidError:
     path, part, reason = _blame(model, type(model).__name__, error, set())
-    text = (
-        "it leads back to itself, or is nested too deeply"
-        if isinstance(reason, RecursionError)
-        else str(reason).partition("\n")[0].rstrip(".")
-    )
     hint = (
         "define it with `def` or `class` in a module, and import it from there"
         if isinstance(reason, _NameError)
@@ -256,10 +264,16 @@ def _unsavable(model: Any, error: Exception) -> InvalidError:
     )
     return InvalidError(
         f"the model cannot be saved as skops because of `{path}`"
-        f" ({type(part).__name__}): {text}; nothing was registered",
+        f" ({type(part).__name__}): {_text(reason)}; nothing was registered",
         hint=hint,
         details={"part": path, "type": type(part).__name__},
     )
+
+
+def _text(error: Exception) -> str:
+    if isinstance(error, RecursionError):
+        return "it leads back to itself, or is nested too deeply"
+    return str(error).partition("\n")[0].rstrip(".")
 
 
 def _blame(part: Any, path: str, error: Exception, seen: set[int]) -> tuple[str, Any, Exception]:
@@ -272,7 +286,7 @@ def _blame(part: Any, path: str, error: Exception, seen: set[int]) -> tuple[str,
             with _Members(None) as members:
                 _schema(child, members)
         except Exception as deeper:
-            if (type(deeper), str(deeper)) == (type(error), str(error)):
+            if _text(deeper) == _text(error):
                 return _blame(child, path + step, deeper, seen)
     return path, part, error
 

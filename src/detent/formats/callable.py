@@ -1,4 +1,4 @@
-"""The format `callable`: a function, or an object with `predict`, kept by the name it is imported by."""
+"""The format `callable`: a function, or an object with `predict`, kept by its import name."""
 
 import importlib
 import importlib.util

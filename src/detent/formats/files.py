@@ -24,9 +24,15 @@ class Files(Mapping[str, bytes]):
         self._source = source
 
     def __getitem__(self, path: str) -> bytes:
-        """Return the bytes of one file."""
+        """Return the bytes of one file; KeyError when there is none."""
+        if path not in self:
+            raise KeyError(path)
         with self.open(path) as file:
             return file.read()
+
+    def __contains__(self, path: object) -> bool:
+        """Say whether there is such a file, without reading it."""
+        return path in self._source.paths()
 
     def __iter__(self) -> Iterator[str]:
         """Yield the paths, sorted."""
@@ -50,7 +56,7 @@ class Files(Mapping[str, bytes]):
         CorruptError
             If its bytes are not those that were registered.
         """
-        if path not in self._source.paths():
+        if path not in self:
             raise NotFoundError(
                 f"there is no file `{path}`; there are: {', '.join(self)}",
                 details={"paths": list(self)},
@@ -76,8 +82,8 @@ class FilesFormat:
         NotFoundError
             If there is nothing at the path.
         InvalidError
-            If the path is no path, the folder is empty, or something in it is neither file nor folder, is a link
-            that leads out of it, or has a name that other systems cannot write.
+            If it is no path, the folder holds no file, or something in it is neither file nor
+            folder, is a link that leads out of it, or has a name that other systems cannot write.
         """
         if not self.accepts(model):
             raise InvalidError(
@@ -129,7 +135,7 @@ def _walk(top: Path) -> Iterator[tuple[str, Path]]:
 
 def _check(name: str, path: Path, root: Path) -> str:
     """Return the name of a file when it may be kept."""
-    if not path.resolve().is_relative_to(root):
+    if not Path(os.path.realpath(path)).is_relative_to(root):
         raise _refuse(path, "is a link that leads out of the folder")
     if not path.exists():
         raise _refuse(path, "is a link to nothing")

@@ -98,9 +98,9 @@ def _read(file: BinaryIO, trusted: bool | Sequence[str]) -> Any:
     schema, members = _outline(file)
     uses = find_uses(schema)
     known = find_harmless(uses) | trusted_names(trusted)
-    if trusted is True:
-        known |= _list_types(schema, members)
     try:
+        if trusted is True:
+            known |= _list_types(schema, members)
         model = load(file, trusted=sorted(known))
     except UntrustedTypesFoundException as error:
         raise _refused(sorted(_list_types(schema, members) - known)) from error
@@ -145,9 +145,7 @@ def _not_skops(file: BinaryIO, reason: str) -> CorruptError:
             f"the model was not loaded: `{FILE}` is a pickle, not a skops file; nothing of it ran",
             hint='if you know who wrote it, register it again with format="joblib"',
         )
-    return CorruptError(
-        f"the model was not loaded: `{FILE}` is not a whole skops file ({reason})"
-    )
+    return CorruptError(f"the model was not loaded: `{FILE}` is not a whole skops file ({reason})")
 
 
 def _refused(names: list[str]) -> RefusedError:

@@ -1,8 +1,8 @@
-"""Checks what scikit-learn's compiled trees do not check: that they stay within their own arrays.
+"""Checks what scikit-learn's compiled trees do not: that they stay within their own arrays.
 
-skops leaves `Tree` and `TreePredictor` untrusted on purpose: a file may give a tree whose nodes point
-outside it, and predicting would then read whatever lies there, or crash the process. We trust
-these types, so we look at their nodes first; the same for the trees of nearest neighbours.
+skops leaves `Tree` and `TreePredictor` untrusted on purpose: a file may give a tree whose nodes
+point outside it, and predicting would then read whatever lies there, or crash the process. We
+trust these types, so we look at their nodes first; the same for the trees of nearest neighbours.
 """
 
 from collections.abc import Collection, Iterator
@@ -75,16 +75,17 @@ def _parts(model: Any) -> Iterator[tuple[Any, int | None]]:
             continue
         seen[id(part), n_features] = part  # kept, so that its id is not given to another
         yield part, n_features
-        if not isinstance(part, _KEEPERS):
-            n_features = None
-        elif n_features is None:
-            n_features = _n_columns(part)
+        if isinstance(part, _KEEPERS):
+            n_features = _n_columns(part) if n_features is None else n_features
+        elif not isinstance(part, list | tuple | dict | np.ndarray):
+            n_features = None  # asks for itself, by another keeper within
         todo.extend((child, n_features) for child in _children(part))
 
 
 def _n_columns(keeper: Any) -> int:
     n_columns = getattr(keeper, "n_features_in_", 0)  # not fitted: it has no trees
-    if n_columns and isinstance(keeper, IsolationForest):  # each of its trees is given some of the columns
+    if n_columns and isinstance(keeper, IsolationForest):
+        # Each of its trees is given some of the columns only.
         return min(n_columns, *map(len, keeper.estimators_features_))
     return int(n_columns)
 
@@ -169,7 +170,7 @@ def _is_ball_or_box(tree: Any) -> bool:
         and (index >= 0).all()
         and (index < n_samples).all()
         and len(nodes) == n_nodes >= 1
-        and (0 <= nodes["idx_start"]).all()
+        and (nodes["idx_start"] >= 0).all()
         and (nodes["idx_start"] <= nodes["idx_end"]).all()
         and (nodes["idx_end"] <= n_samples).all()
         and (2 * inner + 2 < n_nodes).all()

@@ -1,16 +1,17 @@
 """Which types of a skops file are trusted without asking: the list is ours, never the file's.
 
 skops trusts estimators by itself and reports the rest by name. A name says too little: a file may
-give the name of a function as the type of a dict's keys, and loading then calls that function with a text
-of the file's choice (`sklearn.datasets.clear_data_home` would remove a folder). So a name is trusted here only where
-all its uses in the file are of the one kind that is harmless for it.
+give the name of a function as the type of a dict's keys, and loading then calls that function with
+a text of the file's choice (`sklearn.datasets.clear_data_home` would remove a folder). So a name
+is trusted here only where all its uses in the file are of a kind that is harmless for it.
 
 - *Objects* are made without calling their class; their attributes are set. Trusted for
   scikit-learn's estimators and for the classes that fitted ones hold (`_HOMES`).
-- *Functions* are handed to an estimator, which calls them with data. Trusted when they only compute:
-  the public ones of `_FUNCTION_HOMES`, and a few by name.
+- *Functions* are handed to an estimator, which calls them with data. Trusted when they only
+  compute: the public ones of `_FUNCTION_HOMES`, and a few by name.
 
-Nothing is imported to decide: a module that scikit-learn, SciPy and NumPy have not loaded is not theirs.
+Nothing is imported to decide. skops itself imports all of scikit-learn: what is not loaded by then
+is not part of it.
 """
 
 import sys

@@ -26,7 +26,7 @@ _MAX_STATUS_BYTES = 100_000_000
 # Whatever a user has configured: the same change gives the same patch, and no watcher is started.
 _GIT = (
     *("git", "--no-pager", "-c", "core.fsmonitor=false", "-c", "core.quotePath=true"),
-    *("-c", "diff.suppressBlankEmpty=false"),
+    *("-c", "diff.suppressBlankEmpty=false", "-c", f"diff.orderFile={os.devnull}"),
 )
 _STATUS = (
     *("status", "--porcelain=v2", "-z", "--branch"),
@@ -35,7 +35,7 @@ _STATUS = (
 _DIFF = (
     *("diff", "HEAD", "--binary", "--full-index", "--no-color", "--no-ext-diff", "--no-textconv"),
     *("--no-renames", "--no-relative", "--src-prefix=a/", "--dst-prefix=b/", "--unified=3"),
-    *("--inter-hunk-context=0", "--diff-algorithm=myers", "--indent-heuristic", "-O/dev/null"),
+    *("--inter-hunk-context=0", "--diff-algorithm=myers", "--indent-heuristic"),
     *("--submodule=short", "--ignore-submodules=dirty"),
 )
 _HARMLESS = ("GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM", "GIT_EXEC_PATH")
@@ -90,24 +90,25 @@ def record_code(folder: Path | None = None) -> RecordedCode:
     return RecordedCode(code=code, blobs=(patch,) if patch else ())
 
 
-def describe_changes(code: Code) -> str | None:
+def describe_changes(code: Code, version: str) -> str | None:
     """Say what a user should know about code that is in no commit; None when all is.
 
     Examples
     --------
-    >>> describe_changes(Code(commit="3fa9c1e", is_clean=False, n_changed=3, patch="sha256:9f2c"))
-    'the code has uncommitted changes: a patch of them is kept (3 files)'
+    >>> code = Code(commit="3fa9c1e", is_clean=False, n_changed=3, patch="sha256:9f2c")
+    >>> describe_changes(code, "wine/8")
+    'the code has uncommitted changes: wine/8 keeps a patch of them (3 files)'
     """
     if code.commit is None or code.is_clean:
         return None
     if code.n_changed == 0:
-        return "the script that ran is in no commit: add it, so that it is kept"
+        return f"the script that made {version} is in no commit: `git add` and commit it"
     files = f"{code.n_changed} file{'s' if code.n_changed > 1 else ''}"
     if code.patch is not None:
-        return f"the code has uncommitted changes: a patch of them is kept ({files})"
+        return f"the code has uncommitted changes: {version} keeps a patch of them ({files})"
     return (
-        f"the code has uncommitted changes ({files}) and no patch of them is kept: it is above"
-        f" {MAX_PATCH_BYTES // 1_000_000} MB, or inside a submodule; commit them to keep them"
+        f"the code has uncommitted changes ({files}), and {version} keeps no patch of them: it"
+        f" would be above {MAX_PATCH_BYTES // 1_000_000} MB, or they are inside a submodule"
     )
 
 

@@ -1,7 +1,6 @@
 """All that is recorded of a version, put together."""
 
 import time
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
@@ -9,20 +8,18 @@ from typing import Any, Self
 
 from detent.data.source import describe_data
 from detent.domain.digest import digest_of
-from detent.domain.manifest import Data, Lineage
+from detent.domain.manifest import Lineage
+from detent.domain.version import Version
 from detent.lineage.code import record_code
 from detent.lineage.environment import platform_name, python_version, record_packages
 from detent.lineage.model import estimator_name, find_seed, record_parameters
 from detent.lineage.recipe import recipe
-
-MAX_SAMPLE_ROWS = 100
 
 
 def record_lineage(
     model: Any,
     *,
     data: Any = None,
-    sample: Any = None,
     parents: Sequence[str] = (),
     code_folder: Path | None = None,
 ) -> tuple[Lineage, dict[str, bytes]]:
@@ -34,9 +31,6 @@ def record_lineage(
         What is to be registered.
     data : None, path, address, table, pair, dict or list, optional
         What it was trained on, as `describe_data` takes it. Only digests are kept.
-    sample : table, optional
-        Rows to keep, the first 100. They are among the data under the name ``sample``, and their
-        digest there is that of the blob.
     parents : sequence of str, optional
         The versions it was made from, as digests or references.
     code_folder : Path, optional
@@ -48,28 +42,21 @@ def record_lineage(
     lineage : Lineage
         What was recorded.
     blobs : dict of str to bytes
-        What is to be stored with it, by digest: sample, patch, cells.
+        What is to be stored with it, by digest: a patch, or cells.
 
     Raises
     ------
     DetentError
-        If `data` or `sample` cannot be read, as `describe_data` and `encode_table` say. Nothing
-        else fails.
+        If `data` cannot be read, as `describe_data` says. Nothing else fails.
 
     Examples
     --------
-    >>> lineage, blobs = record_lineage(sum, data=[1, 2, 3], sample=[1])
-    >>> [item.name for item in lineage.data], lineage.data[1].digest in blobs
-    (['data', 'sample'], True)
+    >>> lineage, blobs = record_lineage(sum, data=[1, 2, 3])
+    >>> lineage.estimator, lineage.data[0].n_rows
+    ('builtins.sum', 3)
     """
     described = describe_data(data)
-    blobs: dict[str, bytes] = {}
-    if sample is not None:
-        rows, encoded = _record_sample(sample)
-        described += (rows,)
-        blobs[rows.digest] = encoded
     recorded = record_code(code_folder)
-    blobs |= {digest_of(blob): blob for blob in recorded.blobs}
     parameters = record_parameters(model)
     lineage = Lineage(
         estimator=estimator_name(model),
@@ -83,34 +70,14 @@ def record_lineage(
         parents=tuple(parents),
         recipe=recipe(),
     )
-    return lineage, blobs
-
-
-def _record_sample(sample: Any) -> tuple[Data, bytes]:
-    from detent.data.table import column_names, encode_table, head, n_rows
-
-    rows = head(sample, MAX_SAMPLE_ROWS)
-    encoded = b"".join(encode_table(rows))
-    described = Data(
-        name="sample",
-        digest=digest_of(encoded),
-        kind="table",
-        n_rows=n_rows(rows),
-        columns=column_names(rows),
-    )
-    return described, encoded
+    return lineage, {digest_of(blob): blob for blob in recorded.blobs}
 
 
 class Recording:
-    """A block in which a model is trained: set ``model`` in it; duration and seed are recorded.
+    """A block in which a model is trained: set ``model`` in it, and its duration is measured.
 
-    ``duration_s`` is in seconds, None until the block has ended without an error; so is ``seed``
-    unless it was set in the block. Not to be shared between threads.
-
-    Warns
-    -----
-    UserWarning
-        If the block ends without an error and no model was set.
+    ``duration_s`` is in seconds, None until the block has ended without an error. ``version`` is
+    set when the model has been registered. Not to be shared between threads.
 
     Examples
     --------
@@ -122,8 +89,8 @@ class Recording:
 
     def __init__(self) -> None:
         self.model: Any = None
-        self.seed: int | None = None
         self.duration_s: float | None = None
+        self.version: Version | None = None
         self._started_s = 0.0
 
     def __enter__(self) -> Self:
@@ -137,14 +104,6 @@ class Recording:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Stop the clock and look for the seed; an error passes through."""
-        if kind is not None:
-            return
-        self.duration_s = time.perf_counter() - self._started_s
-        if self.model is None:
-            warnings.warn(
-                "the recording ended without a model, so none is registered: set `.model` in it",
-                stacklevel=2,
-            )
-        elif self.seed is None:
-            self.seed = find_seed(record_parameters(self.model))
+        """Stop the clock; an error passes through."""
+        if kind is None:
+            self.duration_s = time.perf_counter() - self._started_s

@@ -5,6 +5,7 @@ from typing import Any
 
 from detent.domain.alias import Activation, AliasStatus, Hold
 from detent.domain.version import Version
+from detent.errors import CorruptError
 from detent.metadata.statements import (
     ACTIVATION,
     N_ACTIVATION,
@@ -129,10 +130,14 @@ class AliasTables(Statements):
         below = activation.below
         while below is not None:
             entry = self._activation("x.entry = :entry", entry=below)
-            if entry is None:
-                return
+            if entry is None or entry.entry >= activation.entry:
+                raise CorruptError(
+                    f"activation {activation.entry} of `{activation.name}` lies on entry {below},"
+                    " which is not below it; nothing was changed",
+                    hint="see what is damaged with `detent audit --verify`",
+                )
             yield entry
-            below = entry.below
+            activation, below = entry, entry.below
 
     def list_activations(
         self, model: str, alias: str, *, limit: int | None = None

@@ -1,17 +1,43 @@
 """Making a registry's database."""
 
+import errno
 import os
 import sqlite3
+from contextlib import suppress
 from importlib import resources
 
 from detent.domain.events import GENESIS, EventType
+from detent.errors import ConflictError
 from detent.metadata.base import SCHEMA_VERSION
 from detent.metadata.statements import Connection
 from detent.metadata.tables import Tables
 
 
+def make_folder(path: str) -> None:
+    """Make a folder that lasts, unless it is there."""
+    if not os.path.isdir(path):
+        make_folder(os.path.dirname(path))
+        with suppress(FileExistsError):  # another process made it meanwhile
+            os.mkdir(path)
+        if not os.path.isdir(path):
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), path)
+        _fsync_folder(os.path.dirname(path))  # its name is an entry of the folder above
+
+
 def make_database(path: str, *, building: str, at_us: int, actor: str) -> None:
-    """Make a database at `building`, then give it its name at once."""
+    """Make a database at `building`, then give it its name at once.
+
+    Raises
+    ------
+    ConflictError
+        If the log of a database that is gone lies there: SQLite would play it into the new one.
+    """
+    if os.path.exists(path + "-wal"):
+        raise ConflictError(
+            f"{path} is gone, but its log `{os.path.basename(path)}-wal` is there; nothing was"
+            " made",
+            hint="put the database back where it was, or move the log away",
+        )
     for leftover in (building, *(building + end for end in ("-wal", "-shm", "-journal"))):
         if os.path.exists(leftover):
             os.unlink(leftover)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from detent.domain.alias import Refusal
 from detent.domain.clock import from_us
-from detent.metadata.statements import Statements
+from detent.metadata.statements import Statements, converter
 
 if TYPE_CHECKING:
     from detent.domain.evidence import Decision, Evaluation, Policy
@@ -76,30 +76,14 @@ class EvidenceTables(Statements):
 
     def find_policy(self, model: str, alias: str) -> Policy | None:
         """Return the policy that an alias has now; None when it has none or an empty one."""
-        from detent.domain.evidence import Policy, Rule
-
         row = self._one(
-            """SELECT id, rules_json, reason_required, digest, created_at, created_by
+            """SELECT id, model, alias, rules_json, reason_required, digest, created_at, created_by
             FROM policy WHERE model = :model AND alias = :alias ORDER BY id DESC LIMIT 1""",
             model=model,
             alias=alias,
         )
-        if row is None:
-            return None
-        rules = tuple(
-            Rule(name=rule["name"], parameters=rule["parameters"]) for rule in _from_json(row[1])
-        )
-        policy = Policy(
-            id=row[0],
-            model=model,
-            alias=alias,
-            rules=rules,
-            reason_required=bool(row[2]),
-            digest=row[3],
-            at=from_us(row[4]),
-            by=row[5],
-        )
-        return policy if policy.rules or policy.reason_required else None
+        policy = _to_policy(row) if row else None
+        return policy if policy and (policy.rules or policy.reason_required) else None
 
     def has_policy(self, model: str, alias: str) -> bool:
         """Say whether a policy was ever set: the quick question of an unprotected alias."""
@@ -184,26 +168,14 @@ class EvidenceTables(Statements):
     def list_refusals(self, model: str, alias: str, *, limit: int | None = None) -> list[Refusal]:
         """Return the refused tries of an alias, newest first."""
         rows = self._all(
-            f"""SELECT id, candidate, outcome, results_json, created_at, created_by FROM decision
-            WHERE model = :model AND alias = :alias AND is_refusal = 1
+            f"""SELECT model, alias, candidate, created_at, created_by, id, outcome, results_json
+            FROM decision WHERE model = :model AND alias = :alias AND is_refusal = 1
             ORDER BY id DESC {"LIMIT :limit" if limit is not None else ""}""",
             model=model,
             alias=alias,
             **({"limit": limit} if limit is not None else {}),
         )
-        return [
-            Refusal(
-                model=model,
-                alias=alias,
-                version=candidate,
-                at=from_us(at),
-                by=by,
-                decision=id,
-                outcome=outcome,
-                why="; ".join(r["text"] for r in _from_json(results) if r["outcome"] != "pass"),
-            )
-            for id, candidate, outcome, results, at, by in rows
-        ]
+        return [_to_refusal(row) for row in rows]
 
 
 def _from_json(text: str) -> Any:
@@ -223,6 +195,7 @@ def _metric_row(metric: Any) -> dict[str, Any]:
     return {name: getattr(metric, name) for name in names}
 
 
+@converter
 def _to_evaluation(row: tuple[Any, ...]) -> Evaluation:
     from detent.domain.evidence import Evaluation, Metric
 
@@ -241,6 +214,38 @@ def _to_evaluation(row: tuple[Any, ...]) -> Evaluation:
     )
 
 
+@converter
+def _to_policy(row: tuple[Any, ...]) -> Policy:
+    from detent.domain.evidence import Policy, Rule
+
+    rules = _from_json(row[3])
+    return Policy(
+        id=row[0],
+        model=row[1],
+        alias=row[2],
+        rules=tuple(Rule(name=rule["name"], parameters=rule["parameters"]) for rule in rules),
+        reason_required=bool(row[4]),
+        digest=row[5],
+        at=from_us(row[6]),
+        by=row[7],
+    )
+
+
+@converter
+def _to_refusal(row: tuple[Any, ...]) -> Refusal:
+    return Refusal(
+        model=row[0],
+        alias=row[1],
+        version=row[2],
+        at=from_us(row[3]),
+        by=row[4],
+        decision=row[5],
+        outcome=row[6],
+        why="; ".join(r["text"] for r in _from_json(row[7]) if r["outcome"] != "pass"),
+    )
+
+
+@converter
 def _to_decision(row: tuple[Any, ...]) -> Decision:
     from detent.domain.evidence import Decision, Outcome, RuleResult
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from detent.domain.clock import from_us
-from detent.metadata.statements import Statements
+from detent.metadata.statements import Statements, converter
 
 if TYPE_CHECKING:
     from detent.domain.events import Event, Link
@@ -19,13 +19,12 @@ class JournalTables(Statements):
 
     def journal_head(self) -> tuple[int, str]:
         """Return sequence number and digest of the newest event, as kept beside the journal."""
-        row = self._one("SELECT journal_seq, journal_digest FROM registry")
-        assert row is not None
-        return row[0], row[1]
+        seq, digest = self._registry("journal_seq, journal_digest")
+        return seq, digest
 
     def newest_time(self) -> int:
         """Return the time of the newest event, in microseconds; 0 when there is none."""
-        return int(self._value("SELECT created_at FROM journal ORDER BY seq DESC LIMIT 1") or 0)
+        return self._number("SELECT created_at FROM journal ORDER BY seq DESC LIMIT 1") or 0
 
     def append_event(self, type: str, body: dict[str, Any], *, at_us: int, actor: str) -> int:
         """Add an event behind the newest one and return its sequence number."""
@@ -115,6 +114,7 @@ class JournalTables(Statements):
             after = rows[-1][0]
 
 
+@converter
 def _to_event(row: tuple[Any, ...]) -> Event:
     import json
 

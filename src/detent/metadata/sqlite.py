@@ -9,8 +9,9 @@ import os
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
+from weakref import WeakSet
 
 from detent.errors import (
     ConflictError,
@@ -27,25 +28,36 @@ from detent.metadata.tables import Tables
 LOCK_TIMEOUT_S = 30.0
 
 
-class _Connection:
-    """One thread's connection. Rows come back as lists of tuples."""
+class _Rows:
+    """Runs statements for `Tables`. Rows come back as lists of tuples."""
 
     concat = "group_concat(a.name, ' ')"
 
-    def __init__(self, raw: sqlite3.Connection, location: str, mutex: threading.RLock) -> None:
-        self.raw = raw
-        self.pid = os.getpid()
-        self.location = location
-        self.depth = 0
-        self.tables = Tables(self)
+    def __init__(self, raw: sqlite3.Connection, location: str, mutex: Any) -> None:
+        self._raw = raw
+        self._location = location
         self._mutex = mutex
 
     def execute(self, sql: str, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
         try:
             with self._mutex:
-                return self.raw.execute(sql, parameters).fetchall()
+                return self._raw.execute(sql, parameters).fetchall()
         except sqlite3.Error as error:
-            raise _translate(error, self.location) from error
+            raise _translate(error, self._location) from error
+        except (OverflowError, UnicodeEncodeError) as error:
+            raise InvalidError(f"this value fits in no row: {error}; nothing was changed") from None
+
+
+class _Connection:
+    """One thread's connection. Nothing in it refers back to it: it ends with its thread."""
+
+    def __init__(self, raw: sqlite3.Connection, rows: _Rows, *, is_frozen: bool = False) -> None:
+        self.raw = raw
+        self.rows = rows
+        self.tables = Tables(rows)
+        self.pid = os.getpid()
+        self.depth = 0
+        self.is_frozen = is_frozen
 
 
 class _NoMutex:
@@ -72,6 +84,7 @@ class SqliteMetadata:
         self._shared: _Connection | None = None
         self._mutex: Any = threading.RLock() if path is None else _NoMutex()
         self._lock = None if self._path is None else FileLock(self._beside("detent.lock"))
+        _instances.add(self)
 
     @property
     def location(self) -> str:
@@ -94,6 +107,8 @@ class SqliteMetadata:
     def write(self) -> Iterator[Tables]:
         """Open the one write transaction; durable when it ends, or as if it had never been."""
         connection = self._connection()
+        if connection.depth and self._path is not None:
+            raise AssertionError("a write inside another transaction")
         if self._path is not None and not os.access(self._path, os.W_OK):
             raise UnavailableError(
                 f"the registry at {self.location} is read-only; nothing was changed",
@@ -106,10 +121,10 @@ class SqliteMetadata:
         """Make the registry if there is none; return whether it was made."""
         if self._path is None or os.path.exists(self._path):
             return False  # in memory it is made with its connection
-        from detent.metadata.creation import make_database
+        from detent.metadata.creation import make_database, make_folder
 
         try:
-            os.makedirs(self.location, exist_ok=True)
+            make_folder(self.location)
             with self._turn():
                 if os.path.exists(self._path):
                     return False
@@ -136,9 +151,9 @@ class SqliteMetadata:
             return int(version) << 40 | connection.raw.total_changes
 
     def close(self) -> None:
-        """Close this thread's connection."""
+        """Close this thread's connection, unless a transaction is open on it."""
         connection: _Connection | None = getattr(self._local, "connection", None)
-        if connection is not None:
+        if connection is not None and not connection.depth:
             connection.raw.close()
             self._local.connection = None
 
@@ -146,7 +161,7 @@ class SqliteMetadata:
         if self._path is None:
             return self._memory()
         connection: _Connection | None = getattr(self._local, "connection", None)
-        if connection is None or connection.pid != os.getpid():
+        if connection is None or connection.pid != os.getpid() or _is_stale(connection):
             connection = self._connect(self._path)
             self._local.connection = connection
         return connection
@@ -159,8 +174,9 @@ class SqliteMetadata:
 
                 raw = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
                 raw.execute("PRAGMA foreign_keys=ON")
-                self._shared = _Connection(raw, self.location, self._mutex)
-                build_tables(self._shared, at_us=to_us(utc_now()), actor="memory")
+                rows = _Rows(raw, self.location, self._mutex)
+                build_tables(rows, at_us=to_us(utc_now()), actor="memory")
+                self._shared = _Connection(raw, rows)
             return self._shared
 
     def _connect(self, path: str) -> _Connection:
@@ -170,25 +186,35 @@ class SqliteMetadata:
                 hint="make one by registering a first version, or with `detent init`",
             )
         try:
-            if os.access(path, os.W_OK) and os.access(self.location, os.W_OK):
-                raw = _open(f"file:{_quote(path)}?mode=rw", self._timeout_s)
-            else:
-                # Without a log there is no writer whose rows could be missed.
-                wal = path + "-wal"
-                has_log = os.path.exists(wal) and os.path.getsize(wal) > 0
-                immutable = "" if has_log else "&immutable=1"
-                raw = _open(f"file:{_quote(path)}?mode=ro{immutable}", self._timeout_s, ro=True)
-            connection = _Connection(raw, self.location, self._mutex)
-            found = connection.tables.schema_version()
+            raw, is_frozen = self._open(path)
         except sqlite3.Error as error:
             raise _translate(error, self.location) from error
+        connection = _Connection(raw, _Rows(raw, self.location, self._mutex), is_frozen=is_frozen)
+        try:
+            self._check_schema(connection.tables)
+        except BaseException:
+            raw.close()
+            raise
+        return connection
+
+    def _open(self, path: str) -> tuple[sqlite3.Connection, bool]:
+        """Open the database; say whether it can be read only as it lies there now."""
+        if os.access(path, os.W_OK) and os.access(self.location, os.W_OK):
+            return _open(f"file:{_quote(path)}?mode=rw", self._timeout_s), False
+        # SQLite cannot read beside a writer where it may not write. Without a log there is none.
+        is_frozen = not _size(path + "-wal")
+        immutable = "&immutable=1" if is_frozen else ""
+        uri = f"file:{_quote(path)}?mode=ro{immutable}"
+        return _open(uri, self._timeout_s, ro=True), is_frozen
+
+    def _check_schema(self, tables: Tables) -> None:
+        found = tables.schema_version()
         if found > SCHEMA_VERSION:
             raise InvalidError(
                 f"the registry at {self.location} was written by a newer release of detent"
                 f" (schema {found}, this one knows {SCHEMA_VERSION}); nothing was read",
                 hint="upgrade: `pip install --upgrade detent`",
             )
-        return connection
 
     def _beside(self, name: str) -> str:
         return os.path.join(self.location, name)
@@ -200,14 +226,15 @@ class SqliteMetadata:
                 raise AssertionError("a write inside another transaction")
             yield
             return
-        connection.execute(begin, {})
+        connection.rows.execute(begin, {})
         connection.depth = 1
         try:
             yield
-            connection.execute("COMMIT", {})
+            connection.rows.execute("COMMIT", {})
         except BaseException:
-            if connection.raw.in_transaction:
-                connection.raw.execute("ROLLBACK")
+            with suppress(sqlite3.Error):  # what went wrong before is the error to tell
+                if connection.raw.in_transaction:
+                    connection.raw.execute("ROLLBACK")
             raise
         finally:
             connection.depth = 0
@@ -217,7 +244,15 @@ class SqliteMetadata:
         if self._lock is None:
             yield
             return
-        if not self._lock.acquire(self._timeout_s):
+        try:
+            is_ours = self._lock.acquire(self._timeout_s)
+        except OSError as error:
+            raise UnavailableError(
+                f"the lock of the registry at {self.location} cannot be taken"
+                f" ({error.strerror or error}); nothing was changed",
+                hint="make the folder and `detent.lock` in it writable",
+            ) from error
+        if not is_ours:
             raise UnavailableError(
                 f"the registry at {self.location} has been locked by another process for"
                 f" {self._timeout_s:.0f} s; nothing was changed",
@@ -238,11 +273,27 @@ def _open(uri: str, timeout_s: float, *, ro: bool = False) -> sqlite3.Connection
         check_same_thread=False,
         cached_statements=256,
     )
-    raw.execute("PRAGMA foreign_keys=ON")
-    if not ro:
-        raw.execute("PRAGMA journal_mode=WAL")
-        raw.execute("PRAGMA synchronous=FULL")
+    try:
+        raw.execute("PRAGMA foreign_keys=ON")
+        if not ro:
+            raw.execute("PRAGMA journal_mode=WAL")
+            raw.execute("PRAGMA synchronous=FULL")
+    except BaseException:
+        raw.close()
+        raise
     return raw
+
+
+def _is_stale(connection: _Connection) -> bool:
+    # A frozen connection never sees what is written after it was opened.
+    return connection.is_frozen and not connection.depth
+
+
+def _size(path: str) -> int:
+    try:
+        return os.path.getsize(path)
+    except FileNotFoundError:
+        return 0
 
 
 def _translate(error: sqlite3.Error, location: str) -> DetentError:
@@ -265,7 +316,8 @@ def _translate(error: sqlite3.Error, location: str) -> DetentError:
             f"the registry at {location} is read-only; nothing was changed",
             hint="make the folder writable, or name another with `--url`",
         )
-    if code.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")) or "no such table" in text:
+    damaged = ("no such table", "no such column", "Could not decode")
+    if code.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")) or any(d in text for d in damaged):
         return CorruptError(
             f"the database at {location} is damaged, or is no registry ({text}); nothing was"
             " changed",
@@ -283,3 +335,18 @@ def _translate(error: sqlite3.Error, location: str) -> DetentError:
 
 def _quote(path: str) -> str:
     return path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+
+
+_instances: WeakSet[SqliteMetadata] = WeakSet()
+
+
+def _close_before_fork() -> None:
+    # SQLite keeps the locks of a process in memory that a fork copies: the child would believe to
+    # hold locks that are its parent's. When the parent ends, another process could then remove the
+    # log that the child writes to, and with it commits that were acknowledged.
+    for metadata in list(_instances):
+        metadata.close()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_close_before_fork)

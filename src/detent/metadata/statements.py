@@ -1,10 +1,14 @@
 """Running statements, and the columns that several tables share."""
 
-from typing import Any, Protocol
+from collections.abc import Callable
+from typing import Any, Protocol, TypeVar
 
 from detent.domain.alias import Activation, ActivationKind, Hold
 from detent.domain.clock import from_us
 from detent.domain.version import Version
+from detent.errors import CorruptError
+
+T = TypeVar("T")
 
 _VERSION = """v.model, v.number, v.digest, v.format, v.size_bytes, v.created_at, v.created_by,
     v.code, v.data, v.note, v.withdrawn,
@@ -41,15 +45,49 @@ class Statements:
         rows = self._connection.execute(sql, parameters)
         return rows[0] if rows else None
 
-    def _value(self, sql: str, **parameters: Any) -> Any:
+    def _number(self, sql: str, **parameters: Any) -> int | None:
         row = self._one(sql, **parameters)
-        return row[0] if row else None
+        return None if row is None or row[0] is None else to_whole_number(row)
+
+    def _registry(self, columns: str) -> tuple[Any, ...]:
+        row = self._one(f"SELECT {columns} FROM registry")
+        if row is None or not isinstance(row[0], int):
+            raise CorruptError(
+                "the row of the database that describes the registry is damaged; nothing was"
+                " changed",
+                hint="restore `detent.db` from a backup",
+            )
+        return row
 
     def _next(self, table: str, column: str) -> int:
         # Safe without a sequence: there is one writer at a time, and a gap would be a lie.
-        return int(self._value(f"SELECT COALESCE(MAX({column}), 0) + 1 FROM {table}"))
+        return (self._number(f"SELECT MAX({column}) FROM {table}") or 0) + 1
 
 
+def converter(convert: Callable[[tuple[Any, ...]], T]) -> Callable[[tuple[Any, ...]], T]:
+    """Make a function that turns a row into a value say so when no row can have these values."""
+
+    def checked(row: tuple[Any, ...]) -> T:
+        try:
+            return convert(row)
+        except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
+            raise CorruptError(
+                f"a row of the database is damaged ({type(error).__name__}: {error})",
+                hint="`detent audit --verify` names it; restore `detent.db` from a backup",
+            ) from error
+
+    return checked
+
+
+@converter
+def to_whole_number(row: tuple[Any, ...]) -> int:
+    """Return the number that is all of a row."""
+    if not isinstance(row[0], int):
+        raise TypeError(f"{row[0]!r} is not a whole number")
+    return row[0]
+
+
+@converter
 def to_version(row: tuple[Any, ...]) -> Version:
     """Return the version that a row holds."""
     return Version(
@@ -68,6 +106,7 @@ def to_version(row: tuple[Any, ...]) -> Version:
     )
 
 
+@converter
 def to_activation(row: tuple[Any, ...]) -> Activation:
     """Return the entry of an alias's history that a row holds."""
     return Activation(
@@ -86,6 +125,7 @@ def to_activation(row: tuple[Any, ...]) -> Activation:
     )
 
 
+@converter
 def to_hold(row: tuple[Any, ...]) -> Hold | None:
     """Return the hold that a row holds, if any."""
     return None if row[0] is None else Hold(at=from_us(row[0]), by=row[1], reason=row[2])

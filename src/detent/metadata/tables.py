@@ -16,7 +16,7 @@ class Tables(VersionTables, AliasTables, EvidenceTables, JournalTables):
 
     def schema_version(self) -> int:
         """Return the version of the schema that the registry was written with."""
-        return int(self._value("SELECT schema_version FROM registry"))
+        return int(self._registry("schema_version")[0])
 
     def insert_registry(self, *, schema_version: int, at_us: int, genesis: str) -> None:
         """Write the one row of the registry."""

@@ -6,7 +6,7 @@ from typing import Any
 
 from detent.domain.clock import from_us
 from detent.domain.version import Model, Version
-from detent.metadata.statements import Statements, to_version
+from detent.metadata.statements import Statements, converter, to_version
 
 MAX_WORDS = 200  # of one version in the search index
 
@@ -20,6 +20,19 @@ def search_words(text: str) -> list[str]:
     ['more', 'more_trees', 'rows']
     """
     return sorted(set(re.findall(r"\w+", text.casefold())))[:MAX_WORDS]
+
+
+@converter
+def _to_duration(row: tuple[Any, ...]) -> float:
+    return float(row[0])
+
+
+@converter
+def _to_model(row: tuple[Any, ...]) -> Model:
+    name, at_us, by, n_versions, newest = row
+    return Model(
+        name=name, created_at=from_us(at_us), created_by=by, n_versions=n_versions, newest=newest
+    )
 
 
 class VersionTables(Statements):
@@ -42,10 +55,7 @@ class VersionTables(Statements):
             FROM model m {where}""",
             **parameters,
         )
-        return [
-            Model(name=name, created_at=from_us(at), created_by=by, n_versions=count, newest=newest)
-            for name, at, by, count, newest in rows
-        ]
+        return [_to_model(row) for row in rows]
 
     def model_names(self) -> list[str]:
         """Return the names of all models."""
@@ -63,13 +73,13 @@ class VersionTables(Statements):
 
     def take_number(self, model: str) -> int:
         """Give out the next version number of a model."""
-        return int(
-            self._value(
-                """UPDATE model SET last_number = last_number + 1 WHERE name = :model
-                RETURNING last_number""",
-                model=model,
-            )
+        number = self._number(
+            """UPDATE model SET last_number = last_number + 1 WHERE name = :model
+            RETURNING last_number""",
+            model=model,
         )
+        assert number is not None
+        return number
 
     def find_version(self, model: str, number: int) -> Version | None:
         """Return a version by number, unless it was deleted."""
@@ -95,11 +105,10 @@ class VersionTables(Statements):
 
     def newest_number(self, model: str) -> int | None:
         """Return the highest number that was not deleted."""
-        number = self._value(
+        return self._number(
             "SELECT MAX(number) FROM version WHERE model = :model AND deleted_at IS NULL",
             model=model,
         )
-        return None if number is None else int(number)
 
     def is_deleted(self, model: str, number: int) -> bool:
         """Say whether this number was given out and its version deleted."""
@@ -168,7 +177,7 @@ class VersionTables(Statements):
         if len(words) < 2:
             return list(words)
         counts = {
-            word: self._value(
+            word: self._number(
                 """SELECT COUNT(*) FROM (SELECT 1 FROM version_word
                 WHERE model = :model AND word = :word LIMIT 100) AS some""",
                 model=model,
@@ -176,7 +185,7 @@ class VersionTables(Statements):
             )
             for word in words
         }
-        return sorted(words, key=lambda word: int(counts[word]))
+        return sorted(words, key=lambda word: counts[word] or 0)
 
     def insert_version(self, version: Version, *, at_us: int, duration_s: float | None) -> None:
         """Add a version, and its words to the search index."""
@@ -201,12 +210,12 @@ class VersionTables(Statements):
 
     def duration_s(self, model: str, number: int) -> float | None:
         """Return how long the training of a version took, in seconds."""
-        value = self._value(
+        row = self._one(
             "SELECT duration_s FROM version WHERE model = :model AND number = :number",
             model=model,
             number=number,
         )
-        return None if value is None else float(value)
+        return None if row is None or row[0] is None else _to_duration(row)
 
     def set_note(self, version: Version, note: str | None) -> None:
         """Replace the note of a version, also in the search index."""

@@ -214,6 +214,11 @@ def _not_found(tables: Tables, reference: Reference) -> NotFoundError:
                 hint=f"put the one before back: `detent rollback {reference}`",
             )
         names = tables.alias_names(model)
+        if reference.alias in names:  # it has a policy, and nothing more
+            return NotFoundError(
+                f"`{reference}` has never held a version",
+                hint=f"activate one: `detent activate {model}/1 {reference.alias}`",
+            )
         near = nearest(reference.alias, names)
         known = f"; it has {', '.join(f'`{name}`' for name in names)}" if names else ""
         return NotFoundError(

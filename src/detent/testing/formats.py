@@ -93,20 +93,24 @@ class FormatContract:
         return None
 
     def test_what_is_loaded_equals_what_was_saved(self, format: Format, model: Any) -> None:
+        """What is loaded is as good as what was saved."""
         files = MemoryFiles()
         options = format.save(model, files)
         loaded = format.load(files, options=options, trusted=self.trusted)
         assert self.is_equal(model, loaded)
 
     def test_saving_twice_gives_the_same_bytes(self, format: Format, model: Any) -> None:
+        """The same model gives the same bytes and the same options."""
         first, second = MemoryFiles(), MemoryFiles()
         assert format.save(model, first) == format.save(model, second)
         assert first.content == second.content
 
     def test_options_have_a_canonical_json(self, format: Format, model: Any) -> None:
+        """The options can stand in a manifest."""
         canonical_json(format.save(model, MemoryFiles()))
 
     def test_paths_are_relative_and_plain(self, format: Format, model: Any) -> None:
+        """No path is absolute or leads elsewhere."""
         files = MemoryFiles()
         format.save(model, files)
         assert files.content
@@ -116,6 +120,7 @@ class FormatContract:
             assert not {"/", ".", ".."} & set(parts)
 
     def test_damaged_files_are_refused(self, format: Format, model: Any) -> None:
+        """A file cut short or replaced gives an error of detent's."""
         if not self.notices_damage:
             pytest.skip("any bytes are a model of this format; the store checks their digests")
         files = MemoryFiles()
@@ -127,6 +132,7 @@ class FormatContract:
                     format.load(broken, options=options, trusted=True)
 
     def test_no_files_are_refused(self, format: Format, model: Any) -> None:
+        """So does a version without files."""
         if not self.notices_damage:
             pytest.skip("no files are a model of this format")
         options = format.save(model, MemoryFiles())
@@ -134,12 +140,14 @@ class FormatContract:
             format.load(MemoryFiles(), options=options, trusted=True)
 
     def test_nothing_is_kept_of_what_cannot_be_saved(self, format: Format, unsavable: Any) -> None:
+        """A model that cannot be saved leaves no file behind."""
         files = MemoryFiles()
         with pytest.raises(InvalidError, match="nothing was registered"):
             format.save(unsavable, files)
         assert not files.content
 
     def test_trust_is_asked_for(self, format: Format, stranger: Any) -> None:
+        """What needs trust is not loaded without it."""
         if stranger is None:
             pytest.skip("no model of this format needs trust")
         files = MemoryFiles()
