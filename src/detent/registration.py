@@ -6,10 +6,11 @@ from typing import Any
 
 from detent.blobs.base import Progress, put
 from detent.data.table import encode_table, head
-from detent.domain.manifest import Code, File, Manifest
+from detent.domain.manifest import File, Manifest
 from detent.domain.reference import check_model_name
 from detent.domain.version import Version
 from detent.formats.lookup import choose_format
+from detent.lineage.code import describe_changes
 from detent.lineage.record import record_lineage
 from detent.lineage.signature import infer_signature
 from detent.registry.annotate import check_text
@@ -77,7 +78,8 @@ def register(
         return version, [
             f"these bytes and this lineage are already {version}; nothing was registered"
         ]
-    return version, _remarks(version, lineage.code)
+    remark = describe_changes(lineage.code, version.name) if lineage.code else None
+    return version, [remark] if remark else []
 
 
 def _store_sample(stores: Stores, sample: Any) -> File | None:
@@ -87,12 +89,3 @@ def _store_sample(stores: Stores, sample: Any) -> File | None:
         for chunk in encode_table(head(sample, MAX_SAMPLE_ROWS)):
             writer.write(chunk)
     return File(path="sample", digest=writer.digest, size_bytes=writer.size_bytes)
-
-
-def _remarks(version: Version, code: Code | None) -> list[str]:
-    if code is None or code.commit is None or code.is_clean:
-        return []
-    kept = (
-        f"keeps a patch of them ({code.n_changed} files)" if code.patch else "has no patch of them"
-    )
-    return [f"the code has uncommitted changes: {version} {kept}"]

@@ -124,7 +124,8 @@ def test_uncommitted_changes_are_kept_as_a_patch(registry: detent.Registry, tmp_
 
     git("init")
     (work / "train.py").write_text("depth = 4\n")
-    git("add", "."), git("commit", "-m", "Train")
+    git("add", ".")
+    git("commit", "-m", "Train")
     (work / "train.py").write_text("depth = 6\n")
     model = GaussianNB().fit(X, y)
     with pytest.warns(detent.DetentWarning, match=r"uncommitted changes: wine/1 keeps a patch"):

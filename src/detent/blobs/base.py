@@ -2,14 +2,18 @@
 
 import hashlib
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import BinaryIO, Protocol
 
 from detent.domain.digest import digest_of, short_digest
-from detent.errors import CorruptError
+from detent.errors import CorruptError, NotFoundError, UnavailableError
 
 CHUNK = 1 << 20  # bytes read or written at once
+_REPAIR = (
+    "see what is affected with `detent verify`; restore it with `detent repair --from FOLDER`, or"
+    " roll back to a version that is whole"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,9 +42,9 @@ class Blobs(Protocol):
     def create(self) -> AbstractContextManager[BlobWriter]:
         """Open a new blob for writing.
 
-        When the block ends without an exception the bytes are durable under their digest;
-        after an exception nothing is there. Writing the same bytes again is safe, and mends a
-        stored copy that went bad.
+        When the block ends without an exception the bytes are durable under their digest; after
+        an exception nothing is there, or all of it. Writing the same bytes again is safe, and
+        mends a stored copy that went bad.
 
         Raises
         ------
@@ -91,16 +95,16 @@ def put(blobs: Blobs, data: bytes) -> str:
 
 
 def read_verified(blobs: Blobs, digest: str, *, what: str) -> bytes:
-    """Return a blob's bytes after checking them; `what` names it in an error.
+    """Return a blob's bytes after checking them; `what` names what needs it in an error.
 
     Raises
     ------
-    NotFoundError
-        If there is no such blob.
     CorruptError
-        If its bytes do not hash to its digest.
+        If there is no such blob, or its bytes do not hash to its digest.
+    UnavailableError
+        If it cannot be read.
     """
-    with blobs.open(digest) as stream:
+    with _open_needed(blobs, digest, what) as stream, _reading(digest, what):
         data = stream.read()
     found = digest_of(data)
     if found != digest:
@@ -118,14 +122,15 @@ def open_verified(
 
     Raises
     ------
-    NotFoundError
-        If there is no such blob.
     CorruptError
-        If its bytes do not hash to its digest.
+        If there is no such blob, or its bytes do not hash to its digest.
+    UnavailableError
+        If it cannot be read.
     """
-    stream = blobs.open(digest)
+    stream = _open_needed(blobs, digest, what)
     try:
-        size, found = hash_stream(stream, progress=progress)
+        with _reading(digest, what):
+            size, found = hash_stream(stream, progress=progress)
         if found != digest:
             raise _corrupt(digest, what, size, found)
         stream.seek(0)
@@ -148,11 +153,33 @@ def hash_stream(stream: BinaryIO, *, progress: Progress | None = None) -> tuple[
     return size, "sha256:" + hasher.hexdigest()
 
 
+def _open_needed(blobs: Blobs, digest: str, what: str) -> BinaryIO:
+    try:
+        return blobs.open(digest)
+    except NotFoundError:
+        raise CorruptError(
+            f"blob {short_digest(digest)} of {what} is missing; nothing was loaded",
+            hint=_REPAIR,
+            details={"digest": digest, "what": what},
+        ) from None
+
+
+@contextmanager
+def _reading(digest: str, what: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise UnavailableError(
+            f"blob {short_digest(digest)} of {what} cannot be read: {error.strerror or error};"
+            " nothing was loaded",
+            hint="run the same command again; if that does not help, the disk may be failing",
+        ) from error
+
+
 def _corrupt(digest: str, what: str, size: int, found: str) -> CorruptError:
     return CorruptError(
         f"blob {short_digest(digest)} of {what} is corrupt: its {size:,} bytes hash to"
         f" {short_digest(found)}; nothing was loaded",
-        hint="see what is affected with `detent verify`; restore it with"
-        " `detent repair --from FOLDER`, or roll back to a version that is whole",
+        hint=_REPAIR,
         details={"digest": digest, "found": found, "size_bytes": size, "what": what},
     )

@@ -141,11 +141,11 @@ class LocalBlobs:
     def _make_folder(self, folder: Path) -> None:
         # A folder that is there may have been made a moment ago by a writer that was killed before
         # it made the folder's own name durable: once in each process, this one does it itself.
-        if folder in self._lasting:
+        if folder in self._lasting and folder.is_dir():
             return
-        if folder != self._folder:
+        if folder != self._folder or not folder.parent.is_dir():
             self._make_folder(folder.parent)
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(exist_ok=True)
         _fsync(folder.parent)
         self._lasting.add(folder)
 

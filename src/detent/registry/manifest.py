@@ -7,9 +7,9 @@ from dataclasses import asdict
 from typing import Any, BinaryIO, cast
 
 from detent.blobs.base import Blobs, BlobWriter, Progress, open_verified, read_verified
-from detent.domain.digest import canonical_json, short_digest
+from detent.domain.digest import canonical_json
 from detent.domain.manifest import MANIFEST_FORMAT, File, Manifest
-from detent.errors import CorruptError, InvalidError, NotFoundError
+from detent.errors import CorruptError, InvalidError
 
 
 def encode_manifest(manifest: Manifest) -> bytes:
@@ -111,12 +111,4 @@ class BlobSource:
         file = self._files.get(path)
         if file is None:
             raise CorruptError(f"`{path}` is not among the files of {self._what}")
-        try:
-            return open_verified(self._blobs, file.digest, what=self._what, progress=self._progress)
-        except NotFoundError:
-            raise CorruptError(
-                f"blob {short_digest(file.digest)} of {self._what} (`{path}`) is missing; nothing"
-                " was loaded",
-                hint="see what is affected with `detent verify`; restore it with"
-                " `detent repair --from FOLDER`",
-            ) from None
+        return open_verified(self._blobs, file.digest, what=self._what, progress=self._progress)
