@@ -1,8 +1,7 @@
 """detent: change a machine-learning model safely, and go back.
 
 >>> import detent
->>> registry = detent.connect("memory:", user="ana")
->>> registry.models()
+>>> detent.connect("memory:", user="ana").models()
 []
 """
 
@@ -20,59 +19,138 @@ from detent.errors import (
 )
 
 if TYPE_CHECKING:
-    from detent.domain.alias import Activation, AliasStatus
-    from detent.domain.evidence import Comparison, Decision, Difference, Evaluation, Metric
+    from detent.domain.alias import Activation, AliasStatus, Hold, Refusal
+    from detent.domain.events import Event
+    from detent.domain.evidence import (
+        Comparison,
+        Decision,
+        Difference,
+        Evaluation,
+        Metric,
+        Outcome,
+        Policy,
+        Rule,
+        RuleResult,
+    )
+    from detent.domain.manifest import Code, Data, Field, File, Lineage, Manifest, Signature
+    from detent.domain.report import (
+        BlobProblem,
+        Change,
+        JournalReport,
+        PruneReport,
+        RepairReport,
+        VerifyReport,
+        VersionCard,
+    )
     from detent.domain.version import Model, Version
     from detent.facade import DetentWarning, Registry
+    from detent.lineage.record import Recording
     from detent.opening import connect
-
-# What is not an error comes when it is asked for, so that a command starts without all of it.
-_HOMES = {
-    "connect": "detent.opening",
-    "Activation": "detent.domain.alias",
-    "AliasStatus": "detent.domain.alias",
-    "Comparison": "detent.domain.evidence",
-    "Decision": "detent.domain.evidence",
-    "Difference": "detent.domain.evidence",
-    "Evaluation": "detent.domain.evidence",
-    "Metric": "detent.domain.evidence",
-    "Model": "detent.domain.version",
-    "Version": "detent.domain.version",
-    "DetentWarning": "detent.facade",
-    "Registry": "detent.facade",
-}
 
 __all__ = [
     "Activation",
     "AliasStatus",
+    "BlobProblem",
+    "Change",
+    "Code",
     "Comparison",
     "ConflictError",
     "CorruptError",
+    "Data",
     "Decision",
     "DetentError",
     "DetentWarning",
     "Difference",
     "Evaluation",
+    "Event",
+    "Field",
+    "File",
+    "Hold",
     "InconclusiveError",
     "InvalidError",
+    "JournalReport",
+    "Lineage",
+    "Manifest",
     "Metric",
     "Model",
     "NotFoundError",
+    "Outcome",
+    "Policy",
+    "PruneReport",
+    "Recording",
+    "Refusal",
     "RefusedError",
     "Registry",
+    "RepairReport",
+    "Rule",
+    "RuleResult",
+    "Signature",
     "UnavailableError",
+    "VerifyReport",
     "Version",
+    "VersionCard",
     "connect",
 ]
 
+# What is not an error comes when it is asked for, so that a command starts without all of it.
+_HOMES = {
+    "detent.domain.alias": (
+        "Activation",
+        "AliasStatus",
+        "Hold",
+        "Refusal",
+    ),
+    "detent.domain.events": ("Event",),
+    "detent.domain.evidence": (
+        "Comparison",
+        "Decision",
+        "Difference",
+        "Evaluation",
+        "Metric",
+        "Outcome",
+        "Policy",
+        "Rule",
+        "RuleResult",
+    ),
+    "detent.domain.manifest": (
+        "Code",
+        "Data",
+        "Field",
+        "File",
+        "Lineage",
+        "Manifest",
+        "Signature",
+    ),
+    "detent.domain.report": (
+        "BlobProblem",
+        "Change",
+        "JournalReport",
+        "PruneReport",
+        "RepairReport",
+        "VerifyReport",
+        "VersionCard",
+    ),
+    "detent.domain.version": (
+        "Model",
+        "Version",
+    ),
+    "detent.facade": (
+        "DetentWarning",
+        "Registry",
+    ),
+    "detent.lineage.record": ("Recording",),
+    "detent.opening": ("connect",),
+}
+
 
 def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        import importlib
+    for home, names in _HOMES.items():
+        if name in names:
+            import importlib
 
-        value = getattr(importlib.import_module(_HOMES[name]), name)
-        globals()[name] = value
-        return value
+            value = getattr(importlib.import_module(home), name)
+            globals()[name] = value
+            return value
     if name == "__version__":
         from importlib.metadata import version
 

@@ -156,9 +156,8 @@ def _run_command(command: str) -> None:
 
     from detent.cli import main
 
-    sys.stdout.flush()
-    code = main(shlex.split(command)[1:])
-    sys.stderr.flush()
+    with contextlib.redirect_stderr(sys.stdout):  # in the order in which a terminal shows them
+        code = main(shlex.split(command)[1:])
     if code:
         print(f"(exit code {code})")
 

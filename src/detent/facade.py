@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     )
     from detent.domain.version import Model, Version
     from detent.lineage.record import Recording
+    from detent.registry.files import Takeover
     from detent.registry.read import History
     from detent.registry.stores import Stores
 
@@ -208,6 +209,25 @@ class Registry:
 
         return diff(self._stores, before, after)
 
+    def evaluations(self, name: Named) -> list[Evaluation]:
+        """Return the evaluations of a model or of one version, newest first.
+
+        Raises
+        ------
+        NotFoundError
+            If there is no such model or version.
+        """
+        from detent.domain.reference import parse_reference
+        from detent.registry.read import check_model
+
+        tables = self._stores.metadata.current
+        reference = parse_reference(str(name))
+        if str(reference) == reference.model:
+            check_model(tables, reference.model)
+            return tables.list_evaluations(reference.model)
+        version = self.version(name)
+        return tables.list_evaluations(version.model, version.number)
+
     def decision(self, id: int) -> Decision:
         """Return a recorded decision, with its rules and evidence.
 
@@ -361,6 +381,51 @@ class Registry:
             warnings.warn(remark, DetentWarning, stacklevel=2)
         return version
 
+    def register_file(
+        self,
+        name: str,
+        path: Path | str,
+        *,
+        data: Any = None,
+        note: str | None = None,
+        format: str | None = None,
+        parents: Sequence[Named] = (),
+        progress: Progress | None = None,
+        dry_run: bool = False,
+    ) -> Version:
+        """Keep a model's file, or a folder, as it is: it is not loaded, so no pickle is run.
+
+        The format follows the ending: ``.skops``; ``.joblib`` and ``.pkl`` (which load only when
+        trusted); anything else is kept as plain files. Other parameters as for `register`.
+
+        Raises
+        ------
+        NotFoundError
+            If there is no such file.
+        InvalidError
+            If the name is malformed.
+        UnavailableError
+            If a store has no room or does not answer.
+        """
+        from pathlib import Path
+
+        from detent.registration import register_file
+
+        version, remarks = register_file(
+            self._stores,
+            name,
+            Path(path),
+            data=data,
+            note=note,
+            format=format,
+            parents=[self.version(parent) for parent in parents],
+            progress=progress,
+            dry_run=dry_run,
+        )
+        for remark in remarks:
+            warnings.warn(remark, DetentWarning, stacklevel=2)
+        return version
+
     @contextmanager
     def recording(self, name: str, **options: Any) -> Iterator[Recording]:
         """Record a training: its duration is measured, and its model registered at the end.
@@ -440,13 +505,8 @@ class Registry:
 
         return export(self._stores, reference, Path(folder), dry_run=dry_run)[1]
 
-    def import_folder(
-        self, folder: Path | str, *, model: str | None = None, dry_run: bool = False
-    ) -> list[tuple[Path, Version | None]]:
-        """Take over files named ``churn_v1.pkl``, ``churn_v2.joblib`` … in their order.
-
-        The files are kept as they are and not loaded. With `dry_run` the plan is returned, with
-        None in place of versions.
+    def plan_import(self, folder: Path | str, *, model: str | None = None) -> list[Takeover]:
+        """Return which files of a folder `import_folder` would take over, in their order.
 
         Raises
         ------
@@ -457,10 +517,28 @@ class Registry:
         """
         from pathlib import Path
 
-        from detent.registry.files import plan_takeover, take_over
+        from detent.registry.files import plan_takeover
 
-        plan = plan_takeover(Path(folder), model=model)
-        return [(item.path, None if dry_run else take_over(self._stores, item)[0]) for item in plan]
+        return plan_takeover(Path(folder), model=model)
+
+    def import_folder(
+        self, folder: Path | str, *, model: str | None = None
+    ) -> list[tuple[Path, Version]]:
+        """Take over files named ``churn_v1.pkl``, ``churn_v2.joblib`` … in their order.
+
+        The files are kept as they are and not loaded. Doing it again registers nothing twice.
+
+        Raises
+        ------
+        NotFoundError
+            If the folder does not exist, or holds no such file.
+        InvalidError
+            If two files claim one number, or a name cannot be a model's.
+        """
+        from detent.registry.files import take_over
+
+        plan = self.plan_import(folder, model=model)
+        return [(item.path, take_over(self._stores, item)[0]) for item in plan]
 
     # Judge --------------------------------------------------------------------------------
 

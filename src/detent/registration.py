@@ -1,6 +1,7 @@
 """Registering a model: its format, its lineage, its signature, and the row that names them."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +10,13 @@ from detent.data.table import encode_table, head
 from detent.domain.manifest import File, Manifest
 from detent.domain.reference import check_model_name
 from detent.domain.version import Version
-from detent.formats.lookup import choose_format
+from detent.errors import NotFoundError
+from detent.formats.lookup import choose_format, get_format
 from detent.lineage.code import describe_changes
 from detent.lineage.record import record_lineage
 from detent.lineage.signature import infer_signature
 from detent.registry.annotate import check_text
+from detent.registry.files import FILE_NAMES, FORMATS_BY_ENDING, store_file
 from detent.registry.manifest import BlobSink
 from detent.registry.register import create_registry, register_manifest
 from detent.registry.stores import Stores
@@ -71,6 +74,18 @@ def register(
         lineage=lineage,
         options=options,
     )
+    return _finish(stores, name, manifest, note=note, duration_s=duration_s, dry_run=dry_run)
+
+
+def _finish(
+    stores: Stores,
+    name: str,
+    manifest: Manifest,
+    *,
+    note: str | None,
+    duration_s: float | None,
+    dry_run: bool,
+) -> tuple[Version, list[str]]:
     version, is_new = register_manifest(
         stores, name, manifest, note=note, duration_s=duration_s, dry_run=dry_run
     )
@@ -78,7 +93,8 @@ def register(
         return version, [
             f"these bytes and this lineage are already {version}; nothing was registered"
         ]
-    remark = describe_changes(lineage.code, version.name) if lineage.code else None
+    code = manifest.lineage.code
+    remark = describe_changes(code, version.name) if code else None
     return version, [remark] if remark else []
 
 
@@ -89,3 +105,47 @@ def _store_sample(stores: Stores, sample: Any) -> File | None:
         for chunk in encode_table(head(sample, MAX_SAMPLE_ROWS)):
             writer.write(chunk)
     return File(path="sample", digest=writer.digest, size_bytes=writer.size_bytes)
+
+
+def register_file(
+    stores: Stores,
+    name: str,
+    path: Path,
+    *,
+    data: Any,
+    note: str | None,
+    format: str | None,
+    parents: Sequence[Version],
+    progress: Progress | None,
+    dry_run: bool,
+) -> tuple[Version, list[str]]:
+    """Store a model's file as it is, without loading it; see `Registry.register_file`.
+
+    Returns
+    -------
+    version : Version
+        The version.
+    remarks : list of str
+        What the user should know.
+    """
+    check_model_name(name)
+    note = check_text(note, "a note") if note is not None else None
+    if not path.exists():
+        raise NotFoundError(f"there is no file {path}; nothing was registered")
+    chosen = format or FORMATS_BY_ENDING.get(path.suffix.lower(), "files")
+    lineage, kept = record_lineage(
+        None, data=data, parents=tuple(parent.name for parent in parents)
+    )
+    # Nothing of what runs here made the file: its estimator and packages are not known.
+    lineage = replace(lineage, estimator=None, parameters={}, packages={})
+    create_registry(stores)
+    sink = BlobSink(stores.blobs, progress)
+    options: dict[str, Any] = {}
+    if chosen in FILE_NAMES:
+        store_file(sink, path, FILE_NAMES[chosen])
+    else:
+        options = get_format(chosen).save(path, sink)
+    for blob in kept.values():
+        put(stores.blobs, blob)
+    manifest = Manifest(format=chosen, files=tuple(sink.files), lineage=lineage, options=options)
+    return _finish(stores, name, manifest, note=note, duration_s=None, dry_run=dry_run)

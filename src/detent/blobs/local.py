@@ -143,7 +143,8 @@ class LocalBlobs:
         # it made the folder's own name durable: once in each process, this one does it itself.
         if folder in self._lasting and folder.is_dir():
             return
-        if folder != self._folder or not folder.parent.is_dir():
+        is_inside = folder.is_relative_to(self._folder) and folder != self._folder
+        if is_inside or not folder.parent.is_dir():
             self._make_folder(folder.parent)
         folder.mkdir(exist_ok=True)
         _fsync(folder.parent)

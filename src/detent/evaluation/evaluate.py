@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,8 @@ from detent.domain.manifest import Signature
 from detent.domain.version import Version
 from detent.errors import DetentError, InvalidError
 from detent.evaluation.metrics import Answers, compute_metrics
+from detent.registry.read import resolve
+from detent.registry.register import check_blobs
 from detent.registry.stores import Stores, change
 
 MAX_DATASET_NAME = 200
@@ -59,6 +62,8 @@ def evaluate(
     ------
     InvalidError
         If rows and true values do not fit together or do not fit the model.
+    NotFoundError
+        If the version was deleted meanwhile.
     """
     if not dataset.strip() or len(dataset) > MAX_DATASET_NAME or not dataset.isprintable():
         raise InvalidError(
@@ -74,6 +79,8 @@ def evaluate(
     rows = digest_of(canonical_json({"X": digest_table(X), "y": digest_table(y_true)}))
     one_row_s = _time_one_row(model, X)
     with change(stores) as step:
+        resolve(step.tables, version)  # it may have been deleted meanwhile
+        check_blobs(stores, [outcomes])
         evaluation = Evaluation(
             id=step.tables.next_evaluation(),
             model=version.model,
@@ -97,8 +104,9 @@ def evaluate(
                 "dataset": dataset,
                 "dataset_digest": rows,
                 "n_rows": evaluation.n_rows,
-                "metrics": {metric.name: metric.value for metric in found},
+                "metrics": [asdict(metric) for metric in found],
                 "outcomes": outcomes,
+                "one_row_s": one_row_s,
             },
         )
     return evaluation

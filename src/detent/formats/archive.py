@@ -2,7 +2,7 @@
 
 skops names the members of its archive after addresses in memory and stamps them with the time, so
 that no two of its files are equal. Here members are numbered in the order they come and carry no
-time. Large arrays go to the file as they are read: skops would hold two more copies of them.
+time. Large arrays go to the file from where they lie: skops would hold two more copies of them.
 Any skops reads the result.
 
 It uses four names that skops does not publish (imported below); `tests/contract/test_formats.py`
@@ -88,14 +88,14 @@ class _Members:
     def writestr(self, name: str, data: bytes | memoryview) -> None:
         """Write a member whole."""
         with self._open(name, len(data)) as member:
-            member.write(data)
+            _write(member, data)
 
     def add_array(self, array: np.ndarray[Any, Any]) -> str:
         """Write an array, once, and return skops' name of it."""
         name = f"{id(array)}.npy"
         if name not in self.names:
             with self._open(name, array.nbytes) as member:
-                np.lib.format.write_array(member, _without_gaps(array), allow_pickle=False)
+                _write_array(member, np.asarray(array))
         return name
 
     def _open(self, name: str, size: int) -> Any:
@@ -116,13 +116,11 @@ class _Pipe:
         self.file = file
 
     def write(self, data: bytes | memoryview) -> int:
-        view = memoryview(data).cast("B")
         file, self.file = self.file, None
         if file is not None:
-            for start in range(0, len(view), _CHUNK):
-                file.write(view[start : start + _CHUNK])
+            file.write(data)
             self.file = file
-        return len(view)
+        return len(data)
 
     def flush(self) -> None:
         pass
@@ -158,14 +156,29 @@ def _array_state(array: np.ndarray[Any, Any], context: Any) -> dict[str, Any]:
 _get_state.register(np.ndarray)(_array_state)
 
 
-def _without_gaps(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+def _write_array(member: Any, array: np.ndarray[Any, Any]) -> None:
+    """Do what `numpy.save` does: records without what lies between them, the rest uncopied."""
+    if array.dtype.names is not None:
+        np.lib.format.write_array(member, _without_gaps(array), allow_pickle=False)
+        return
+    header = np.lib.format.header_data_from_array_1_0(array)
+    np.lib.format.write_array_header_1_0(member, header)
+    in_order = array.T if header["fortran_order"] else np.ascontiguousarray(array)
+    _write(member, in_order.reshape(-1).view(np.uint8))
+
+
+def _write(member: Any, data: Any) -> None:
+    view = memoryview(data)
+    for start in range(0, len(view), _CHUNK):
+        member.write(view[start : start + _CHUNK])
+
+
+def _without_gaps(records: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     # The bytes between the fields of a record (a tree's node has seven) hold whatever was in
     # memory before.
-    if array.dtype.names is None:
-        return array
-    clean = np.zeros(array.shape, array.dtype)
-    for name in array.dtype.names:
-        clean[name] = array[name]
+    clean = np.zeros(records.shape, records.dtype)
+    for name in records.dtype.names or ():
+        clean[name] = records[name]
     return clean
 
 

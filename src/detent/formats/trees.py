@@ -116,7 +116,7 @@ def _is_sound(part: Any, n_features: int | None) -> bool:
 def _is_tree(tree: Any, n_features: int) -> bool:
     if not 1 <= tree.node_count <= tree.capacity:
         return False
-    left, right = tree.children_left, tree.children_right
+    left, right = tree.children_left.copy(), tree.children_right.copy()  # side by side: faster
     inner = left != TREE_LEAF
     if not _is_downward(left, right, tree.feature, inner, n_features):
         return False
@@ -149,14 +149,16 @@ def _is_downward(
     n_features: int,
 ) -> bool:
     """Whether each inner node leads to two later nodes, no node has two parents, features exist."""
-    parents = np.tile(np.flatnonzero(inner), 2)
-    children = np.concatenate([left[inner], right[inner]])
+    parents = np.flatnonzero(inner)
+    left, right, feature = left[parents], right[parents], feature[parents]
     return bool(
-        (children > parents).all()
-        and (children < len(left)).all()
-        and len(np.unique(children)) == len(children)
-        and (feature[inner] >= 0).all()
-        and (feature[inner] < n_features).all()
+        (left > parents).all()
+        and (right > parents).all()
+        and (left < len(inner)).all()
+        and (right < len(inner)).all()
+        and (np.bincount(np.concatenate([left, right]), minlength=1) <= 1).all()
+        and (feature >= 0).all()
+        and (feature < n_features).all()
     )
 
 

@@ -112,16 +112,16 @@ def find_harmless(uses: Mapping[str, set[Use]]) -> set[str]:
 
 
 def _is_harmless(loader: str, module: str, name: str) -> bool:
-    # What the name stands for must be what says so itself: modules hold what they import, too.
-    found = getattr(sys.modules.get(module), name, None)
+    found = getattr(sys.modules.get(module), "__dict__", {}).get(name)
     if f"{module}.{name}" in _BY_NAME.get(loader, ()):
         return found is not None
-    if getattr(found, "__module__", None) != module or found.__name__ != name:  # type: ignore[union-attr]
+    # Modules hold what they import, too: the class or function must say so itself.
+    if not isinstance(found, type | FunctionType) or found.__module__ != module:
         return False
     if loader == "ObjectNode":
         return isinstance(found, type) and (module in _HOMES or _is_estimator(found))
     if loader == "SparseMatrixNode":
-        return module.startswith("scipy.sparse.") and isinstance(found, type)
+        return isinstance(found, type) and module.startswith("scipy.sparse.")
     return loader == "FunctionNode" and isinstance(found, FunctionType) and _is_public(found)
 
 

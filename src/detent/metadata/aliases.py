@@ -153,11 +153,6 @@ class AliasTables(Statements):
         )
         return [to_activation(row) for row in rows]
 
-    def all_activations(self) -> list[Activation]:
-        """Return every entry of every alias, oldest first."""
-        rows = self._all(f"SELECT {ACTIVATION} FROM activation x ORDER BY x.entry")
-        return [to_activation(row) for row in rows]
-
     def activations_of_version(self, model: str, number: int) -> list[Activation]:
         """Return the entries that made a version active, newest first."""
         rows = self._all(

@@ -60,6 +60,10 @@ class Metadata(Protocol):
         """Return a number that is another one after any commit, of this or another process."""
         ...
 
+    def find_damage(self) -> list[str]:
+        """Return what the database finds wrong with itself, one sentence each."""
+        ...
+
     def close(self) -> None:
         """Release this thread's connection."""
         ...

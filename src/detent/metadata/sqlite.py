@@ -150,6 +150,11 @@ class SqliteMetadata:
             # data_version counts what other connections commit; total_changes what this one did.
             return int(version) << 40 | connection.raw.total_changes
 
+    def find_damage(self) -> list[str]:
+        """Return what SQLite finds wrong with its pages, indexes and constraints."""
+        found = self._connection().rows.execute("PRAGMA integrity_check", {})
+        return [f"the database is damaged: {text}" for (text,) in found if text != "ok"]
+
     def close(self) -> None:
         """Close this thread's connection, unless a transaction is open on it."""
         connection: _Connection | None = getattr(self._local, "connection", None)

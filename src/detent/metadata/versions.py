@@ -22,6 +22,11 @@ def search_words(text: str) -> list[str]:
     return sorted(set(re.findall(r"\w+", text.casefold())))[:MAX_WORDS]
 
 
+def version_words(*texts: str | None) -> list[str]:
+    """Return the words by which a version is found: note, format, code, data and creator."""
+    return search_words(" ".join(filter(None, texts)))
+
+
 @converter
 def _to_duration(row: tuple[Any, ...]) -> float:
     return float(row[0])
@@ -230,7 +235,7 @@ class VersionTables(Statements):
 
     def _insert_words(self, version: Version, note: str | None = None) -> None:
         texts = (note or version.note, version.format, version.code, version.data)
-        for word in search_words(" ".join(filter(None, (*texts, version.created_by)))):
+        for word in version_words(*texts, version.created_by):
             self._all(
                 """INSERT INTO version_word (model, word, number)
                 VALUES (:model, :word, :number)""",
@@ -268,7 +273,16 @@ class VersionTables(Statements):
             )
         ]
 
-    def version_facts(self) -> dict[tuple[str, int], tuple[str, bool]]:
-        """Return digest and deletion of every version ever numbered, for checking the journal."""
-        rows = self._all("SELECT model, number, digest, deleted_at FROM version")
-        return {(m, n): (digest, deleted is not None) for m, n, digest, deleted in rows}
+    def count_words(self) -> int:
+        """Return how many words the search index holds, of all versions together."""
+        return self._number("SELECT COUNT(*) FROM version_word") or 0
+
+    def words_of(self, model: str, number: int) -> list[str]:
+        """Return the words that the search index holds of a version."""
+        rows = self._all(
+            """SELECT word FROM version_word WHERE model = :model AND number = :number
+            ORDER BY word""",
+            model=model,
+            number=number,
+        )
+        return [word for (word,) in rows]

@@ -1,7 +1,7 @@
 """The gate: rules and evidence give an answer."""
 
 from detent.domain.evidence import Outcome, Policy, RuleResult
-from detent.policy.rules import RULES, Evidence, not_on_hold, not_rolled_back
+from detent.policy.rules import RULES, Evidence, not_on_hold, not_rolled_back, not_withdrawn
 
 
 def judge(policy: Policy | None, evidence: Evidence) -> tuple[Outcome, tuple[RuleResult, ...]]:
@@ -10,7 +10,7 @@ def judge(policy: Policy | None, evidence: Evidence) -> tuple[Outcome, tuple[Rul
     One rule that fails makes the answer ``fail``; otherwise one that cannot tell makes it
     ``inconclusive``.
     """
-    results = [not_rolled_back(evidence), not_on_hold(evidence)]
+    results = [rule(evidence) for rule in (not_withdrawn, not_rolled_back, not_on_hold)]
     # A rule in force that had nothing to object to is not worth a line in the decision.
     results = [result for result in results if result.outcome is not Outcome.PASS]
     for rule in policy.rules if policy else ():

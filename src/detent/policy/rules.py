@@ -27,6 +27,15 @@ class Evidence:
     hold: Hold | None = None
 
 
+def not_withdrawn(evidence: Evidence) -> RuleResult:
+    """Refuse a version that was withdrawn: always in force, and nothing overrides it."""
+    name = "not_withdrawn"
+    reason = evidence.candidate.withdrawn
+    if reason is None:
+        return RuleResult(rule=name, outcome=Outcome.PASS, text="was not withdrawn")
+    return RuleResult(rule=name, outcome=Outcome.FAIL, text=f"it was withdrawn: {reason}")
+
+
 def not_rolled_back(evidence: Evidence) -> RuleResult:
     """Refuse a version that this alias was rolled back from: always in force."""
     name = "not_rolled_back"

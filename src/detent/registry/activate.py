@@ -13,7 +13,8 @@ from detent.domain.clock import format_time
 from detent.domain.events import EventType
 from detent.domain.reference import Reference, check_alias_name
 from detent.domain.version import Version
-from detent.errors import ConflictError, DetentError, InvalidError, NotFoundError, RefusedError
+from detent.errors import ConflictError, DetentError, NotFoundError, RefusedError
+from detent.registry.annotate import check_text
 from detent.registry.read import alias_reference, find_alias, resolve
 from detent.registry.stores import Change, Stores, change
 
@@ -71,8 +72,8 @@ def activate(
         If the alias moved on from `expected`.
     """
     check_alias_name(alias)
-    if override is not None and not override.strip():
-        raise InvalidError("an override needs a reason; nothing was changed")
+    if override is not None:
+        override = check_text(override, "the reason of an override")
     refused: DetentError | None = None
     with change(stores, dry_run=dry_run) as step:
         tables = step.tables
@@ -82,15 +83,11 @@ def activate(
         _check_expected(current, expected, name)
         if current is not None and current.version == version.number:
             return current
-        if version.withdrawn is not None:
-            raise RefusedError(
-                f"`{version}` was not activated as `{name}`: it was withdrawn"
-                f" ({version.withdrawn}); {_still(current)}",
-                hint=f"choose another: `detent versions {version.model}`",
-            )
         decision = _decide(step, version, alias, current, reason=reason, override=override)
         if decision is not None:
-            refused = _refusal(decision, version, name, current) if override is None else None
+            overridden = override is not None and version.withdrawn is None
+            if not overridden:
+                refused = _refusal(decision, version, name, current, is_kept=not dry_run)
             tables.insert_decision(decision, at_us=step.at_us, is_refusal=refused is not None)
         if refused is not None:
             assert decision is not None
@@ -351,7 +348,7 @@ def _decide(
     rolled_back = tables.find_rollback_from(version.model, alias, version.number)
     held = tables.find_hold(version.model, alias)
     protected = tables.has_policy(version.model, alias)
-    if not (rolled_back or held or protected or override or always):
+    if not (version.withdrawn or rolled_back or held or protected or override or always):
         return None
     from detent.domain.evidence import Decision
     from detent.policy.gate import judge
@@ -405,8 +402,10 @@ def _check_reason(
 
 
 def _refusal(
-    decision: Decision, version: Version, name: str, current: Activation | None
+    decision: Decision, version: Version, name: str, current: Activation | None, *, is_kept: bool
 ) -> DetentError | None:
+    from dataclasses import replace
+
     from detent.domain.evidence import Outcome
     from detent.errors import InconclusiveError
 
@@ -414,15 +413,18 @@ def _refusal(
         return None
     lines = [f"  {result.rule}: {result.text}" for result in decision.failed]
     counted = f"{len(decision.failed)} of {len(decision.results)} rules"
-    override = (
+    way_out = (
         "to activate all the same, give a reason:"
         f" `detent activate {version} {decision.alias} --override REASON`"
     )
+    if version.withdrawn is not None:
+        way_out = f"choose another: `detent versions {version.model}`"
     error: RefusedError | InconclusiveError
     if decision.outcome is Outcome.FAIL:
         message = f"`{version}` was not activated as `{name}`: {counted} failed; {_still(current)}"
         error = RefusedError(
-            "\n".join([message, *lines]), hint=f"see `detent decision {decision.id}`; {override}"
+            "\n".join([message, *lines]),
+            hint=f"see `detent decision {decision.id}`; {way_out}" if is_kept else way_out,
         )
     else:
         message = (
@@ -430,8 +432,8 @@ def _refusal(
             f" {_still(current)}"
         )
         error = InconclusiveError("\n".join([message, *lines]), hint=_evidence_hint(decision))
-    error.decision = decision
-    error.details["decision"] = decision.id
+    error.decision = decision if is_kept else replace(decision, id=None)
+    error.details["decision"] = error.decision.id
     return error
 
 

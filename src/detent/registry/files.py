@@ -122,13 +122,13 @@ def _remove(folder: Path) -> None:
 
 
 _NUMBERED = re.compile(r"(?P<model>.+?)[._-]?v(?P<number>\d+)", re.IGNORECASE)
-_FORMATS: Mapping[str, str] = {
+FORMATS_BY_ENDING: Mapping[str, str] = {
     ".pkl": "joblib",
     ".pickle": "joblib",
     ".joblib": "joblib",
     ".skops": "skops",
 }
-_FILE_NAMES: Mapping[str, str] = {"joblib": "model.joblib", "skops": "model.skops"}
+FILE_NAMES: Mapping[str, str] = {"joblib": "model.joblib", "skops": "model.skops"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,7 +167,7 @@ def plan_takeover(folder: Path, *, model: str | None = None) -> list[Takeover]:
             path=path,
             model=check_model_name(model or named or folder.absolute().name),
             number=int(match["number"]),
-            format=_FORMATS.get(path.suffix.lower(), "files"),
+            format=FORMATS_BY_ENDING.get(path.suffix.lower(), "files"),
             modified_at=datetime.fromtimestamp(path.stat().st_mtime, UTC),
         )
         other = plan.setdefault((item.model, item.number), item)
@@ -196,12 +196,7 @@ def take_over(stores: Stores, item: Takeover) -> tuple[Version, bool]:
     create_registry(stores)
     sink = BlobSink(stores.blobs)
     try:
-        with (
-            item.path.open("rb") as source,
-            sink.create(_FILE_NAMES.get(item.format, item.path.name)) as target,
-        ):
-            while chunk := source.read(CHUNK):
-                target.write(chunk)
+        store_file(sink, item.path, FILE_NAMES.get(item.format, item.path.name))
     except FileNotFoundError:
         raise NotFoundError(f"{item.path} is gone; it was not imported") from None
     manifest = Manifest(
@@ -215,3 +210,10 @@ def take_over(stores: Stores, item: Takeover) -> tuple[Version, bool]:
         manifest,
         note=f"imported from {item.path.name}, modified {item.modified_at:%Y-%m-%d %H:%M} UTC",
     )
+
+
+def store_file(sink: BlobSink, path: Path, name: str) -> None:
+    """Store the bytes of a file under a name among a version's files."""
+    with path.open("rb") as source, sink.create(name) as target:
+        while chunk := source.read(CHUNK):
+            target.write(chunk)

@@ -5,9 +5,11 @@ from pathlib import Path
 from detent.blobs.base import CHUNK, hash_stream
 from detent.domain.events import EventType
 from detent.domain.report import BlobProblem, PruneReport, RepairReport
-from detent.errors import InvalidError, NotFoundError
+from detent.errors import CorruptError, InvalidError, NotFoundError
+from detent.metadata.tables import Tables
+from detent.registry.manifest import read_manifest
 from detent.registry.stores import Stores, change
-from detent.registry.verify import needed_blobs, verify_blobs
+from detent.registry.verify import verify_blobs
 
 GRACE_S = 3600.0  # a registration may take this long between its first blob and its row
 
@@ -24,13 +26,22 @@ def prune(stores: Stores, *, grace_s: float = GRACE_S, dry_run: bool = False) ->
         registered.
     dry_run : bool, default=False
         Only say what would be removed.
+
+    Raises
+    ------
+    CorruptError
+        If a manifest is damaged or missing: which blobs its version needs is not known then.
+        Nothing was removed.
     """
     if grace_s < 0:
         raise InvalidError("the grace time is at least 0 s; nothing was removed")
+    read: dict[str, set[str]] = {}
+    with stores.metadata.read() as tables:
+        _needed(stores, tables, read)  # most of the reading, before anybody has to wait for it
     # The lock of the writers is held: a registration commits before this and is seen, or after
     # it and then finds out which of its blobs are gone.
     with change(stores, dry_run=dry_run) as step:
-        needed = {need.digest for need in needed_blobs(stores)}
+        needed = _needed(stores, step.tables, read)
         unreachable = [info for info in stores.blobs.list_all() if info.digest not in needed]
         leftovers = list(stores.blobs.list_unfinished())
         old_blobs = [info for info in unreachable if info.age_s >= grace_s]
@@ -55,6 +66,24 @@ def prune(stores: Stores, *, grace_s: float = GRACE_S, dry_run: bool = False) ->
                     },
                 )
     return report
+
+
+def _needed(stores: Stores, tables: Tables, read: dict[str, set[str]]) -> set[str]:
+    """Return the digests of all blobs that rows reach. `read` keeps what manifests name."""
+    needed = set(tables.outcome_digests())
+    for model, number, digest in tables.manifest_digests():
+        if digest not in read:
+            try:
+                manifest = read_manifest(stores.blobs, digest, what=f"`{model}/{number}`")
+            except CorruptError as error:
+                raise CorruptError(
+                    f"nothing was removed: which files `{model}/{number}` needs is not known,"
+                    f" because its manifest is damaged ({error})",
+                    hint="restore it with `detent repair --from FOLDER`, or delete the version",
+                ) from error
+            read[digest] = {blob for _, blob in manifest.blobs()}
+        needed |= {digest} | read[digest]
+    return needed
 
 
 def repair(

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from detent.blobs.base import put
 from detent.domain.clock import to_us
+from detent.domain.digest import short_digest
 from detent.domain.events import EventType
 from detent.domain.manifest import Code, Manifest
 from detent.domain.reference import check_model_name
@@ -47,8 +48,7 @@ def register_manifest(
         tables.insert_model(model, at_us=step.at_us, actor=step.actor)
         for known in tables.find_versions_by_digest(model, digest):
             return known, False
-        # `prune` deletes under the same lock: what is there now stays there.
-        _check_blobs(stores, [digest, *(blob for _, blob in manifest.blobs())])
+        check_blobs(stores, [digest, *(blob for _, blob in manifest.blobs())])
         lineage = manifest.lineage
         version = Version(
             model=model,
@@ -71,6 +71,9 @@ def register_manifest(
                 "digest": digest,
                 "format": manifest.format,
                 "size_bytes": version.size_bytes,
+                "duration_s": duration_s,
+                "code": version.code,
+                "data": version.data,
                 "note": note,
             },
         )
@@ -82,12 +85,21 @@ def create_registry(stores: Stores) -> bool:
     return stores.metadata.create(at_us=to_us(stores.clock()), actor=stores.actor)
 
 
-def _check_blobs(stores: Stores, digests: Iterable[str]) -> None:
+def check_blobs(stores: Stores, digests: Iterable[str]) -> None:
+    """Check, in a change, that the blobs a new row will name are there still.
+
+    `prune` deletes under the same lock: what is there now stays there.
+
+    Raises
+    ------
+    ConflictError
+        If one was removed since it was stored.
+    """
     for digest in digests:
         if stores.blobs.find_size(digest) is None:
             raise ConflictError(
-                f"blob {digest[:19]} was removed while its version was being registered; nothing"
-                " was registered",
+                f"blob {short_digest(digest)} was removed by `detent prune` before a row could"
+                " name it; nothing was changed",
                 hint="run the same command again",
                 details={"digest": digest},
             )

@@ -82,8 +82,9 @@ def change(stores: Stores, *, dry_run: bool = False) -> Iterator[Change]:
     """
     try:
         with stores.metadata.write() as tables:
-            # A clock that was set back must not put an event before the one it follows.
-            at_us = max(to_us(stores.clock()), tables.newest_time())
+            # A clock that was set back must not put a change before, or beside, the one it follows:
+            # `status(at=…)` and the order of a history go by the time.
+            at_us = max(to_us(stores.clock()), tables.newest_time() + 1)
             yield Change(tables=tables, at_us=at_us, actor=stores.actor)
             if dry_run:
                 raise _DryRunError

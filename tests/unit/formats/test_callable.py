@@ -1,5 +1,6 @@
 import functools
 import importlib
+import os
 import subprocess
 import sys
 import textwrap
@@ -90,8 +91,12 @@ def test_loading_imports_in_a_process_that_had_not(shop: Path, tmp_path: Path) -
         f"model = CallableFormat().load(files, options={options!r}, trusted=True)\n"
         "assert model([1, 2]) == 3"
     )
-    environment = {"PYTHONPATH": f"{tmp_path}:{Path('src').resolve()}"}
-    subprocess.run([sys.executable, "-c", code], check=True, env=environment)
+    paths = [str(tmp_path), *sys.path]
+    subprocess.run(
+        [sys.executable, "-c", code],
+        check=True,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)},
+    )
 
 
 def local() -> Any:
@@ -160,6 +165,24 @@ def test_a_module_that_is_gone_is_named(shop: Path) -> None:
     sys.modules.pop("detent_shop.rules")
     importlib.invalidate_caches()
     with pytest.raises(InvalidError, match=r"`detent_shop\.rules` cannot be imported here"):
+        CallableFormat().load(files, options=options, trusted=True)
+
+
+def test_a_package_that_is_gone_is_named(shop: Path) -> None:
+    files, options = saved(rules().score)
+    for name in ("detent_shop.rules", "detent_shop"):
+        sys.modules.pop(name)
+    shop.parent.rename(shop.parent.with_name("moved"))
+    importlib.invalidate_caches()
+    with pytest.raises(InvalidError, match=r"`detent_shop\.rules` cannot be imported here"):
+        CallableFormat().load(files, options=options, trusted=True)
+
+
+@pytest.mark.usefixtures("shop")
+def test_a_name_that_is_gone_is_named() -> None:
+    files, options = saved(rules().score)
+    del rules().score
+    with pytest.raises(InvalidError, match=r"`detent_shop\.rules:score` cannot be imported here"):
         CallableFormat().load(files, options=options, trusted=True)
 
 

@@ -170,6 +170,21 @@ def test_a_file_that_cannot_be_read_is_said(folder: Path, monkeypatch: pytest.Mo
         saved(folder)
 
 
+def test_a_folder_that_cannot_be_read_is_said(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scandir = os.scandir
+
+    def refuse(path: str) -> object:
+        if str(path).endswith("/b"):
+            raise PermissionError(errno.EACCES, "Permission denied", path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(InvalidError, match=r"b` cannot be read \(Permission denied\)"):
+        saved(folder)
+
+
 def test_a_large_file_is_copied_in_parts(tmp_path: Path) -> None:
     large = tmp_path / "large.bin"
     with large.open("wb") as file:

@@ -1,5 +1,6 @@
 import io
 import threading
+from typing import BinaryIO
 
 import numpy as np
 import pytest
@@ -73,6 +74,19 @@ def test_a_missing_module_is_named() -> None:
     content = b"cgone_for_ever\nThing\n."
     with pytest.raises(InvalidError, match="gone_for_ever"):
         JoblibFormat().load(MemoryFiles({"model.joblib": content}), options={}, trusted=True)
+
+
+def test_an_error_of_the_store_is_not_blamed_on_the_file() -> None:
+    class Device(io.BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            raise OSError(5, "Input/output error")
+
+    class Failing(MemoryFiles):
+        def open(self, path: str) -> BinaryIO:
+            return Device()
+
+    with pytest.raises(OSError, match="Input/output error"):
+        JoblibFormat().load(Failing({"model.joblib": b""}), options={}, trusted=True)
 
 
 def test_an_error_of_the_store_is_not_blamed_on_the_model() -> None:

@@ -210,13 +210,28 @@ def test_another_version_of_scikit_learn_is_a_warning() -> None:
         load(files)
 
 
-def test_an_error_of_the_store_is_not_blamed_on_the_file() -> None:
-    class Gone(MemoryFiles):
-        def open(self, path: str) -> BinaryIO:
+class FailsAfter(io.BytesIO):
+    """A file whose disk fails after some reads."""
+
+    n_reads = 0
+
+    def read(self, size: int | None = -1) -> bytes:
+        self.n_reads -= 1
+        if self.n_reads < 0:
             raise OSError(5, "Input/output error")
+        return super().read(size)
+
+
+@pytest.mark.parametrize("n_reads", [0, 3, 20])
+def test_an_error_of_the_store_is_not_blamed_on_the_file(n_reads: int) -> None:
+    class Failing(MemoryFiles):
+        def open(self, path: str) -> BinaryIO:
+            file = FailsAfter(self.content[path])
+            file.n_reads = n_reads
+            return file
 
     with pytest.raises(OSError, match="Input/output error"):
-        load(Gone(saved(Encoder()).content))
+        load(Failing(saved(StandardScaler().fit(X)).content))
 
 
 def test_an_estimator_is_accepted_and_nothing_else() -> None:

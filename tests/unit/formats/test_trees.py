@@ -123,6 +123,16 @@ def test_a_decision_tree_that_points_elsewhere_is_refused(
         through_a_file(wrap(model))
 
 
+def test_a_tree_without_nodes_is_refused() -> None:
+    model = DecisionTreeClassifier(random_state=0).fit(X, y)
+    state = model.tree_.__getstate__()
+    empty = {"nodes": state["nodes"][:0].copy(), "values": state["values"][:0].copy()}
+    model.tree_ = Tree(4, np.array([2], dtype=np.intp), 1)
+    model.tree_.__setstate__(state | empty | {"node_count": 0})
+    with pytest.raises(RefusedError, match="points outside"):
+        through_a_file(model)
+
+
 def test_trust_does_not_stand_in_for_the_check() -> None:
     model = DecisionTreeClassifier(random_state=0).fit(X, y)
     model.tree_ = replaced(model.tree_, left_child=10**6)

@@ -1,0 +1,37 @@
+"""The commands: module, group, and one line of help. Help and completion need nothing else."""
+
+GROUPS = ("look", "judge", "change", "keep")
+
+COMMANDS: dict[str, tuple[str, str, str]] = {
+    "status": ("look", "look", "what is active, since when, by whom, why; also at a time"),
+    "history": ("look", "look", "what an alias has held, and the tries that were refused"),
+    "models": ("look", "look", "the models"),
+    "versions": ("look", "look", "the versions of a model, newest first"),
+    "show": ("card", "look", "all that is known of a version"),
+    "diff": ("card", "look", "what went into two versions differently"),
+    "decision": ("card", "look", "an answer of a gate, with its evidence"),
+    "audit": ("look", "look", "all events; --verify checks that none was tampered with"),
+    "evaluate": ("judge", "judge", "measure a version on a file of rows"),
+    "compare": ("judge", "judge", "two versions on the same rows"),
+    "gate": ("judge", "judge", "what the gate would say to an activation"),
+    "policy": ("judge", "judge", "show or set what an alias demands"),
+    "activate": ("change", "change", "make a version the active one of an alias"),
+    "promote": ("change", "change", "activate what another alias holds"),
+    "rollback": ("change", "change", "put back the version held before"),
+    "deactivate": ("change", "change", "leave an alias without a version"),
+    "hold": ("change", "change", "no further activations until released"),
+    "release": ("change", "change", "end a hold"),
+    "withdraw": ("change", "change", "never activate this version again"),
+    "delete": ("change", "change", "delete a version"),
+    "note": ("change", "change", "say something about a version, or why an alias changed"),
+    "init": ("keep", "keep", "make a registry in .detent/"),
+    "register": ("keep", "keep", "keep a file or folder as the next version of a model"),
+    "import": ("keep", "keep", "take over files such as churn_v1.pkl, churn_v2.joblib"),
+    "export": ("keep", "keep", "write the files of a version into a folder"),
+    "verify": ("tend", "keep", "re-hash stored bytes"),
+    "repair": ("tend", "keep", "restore damaged bytes from good copies"),
+    "prune": ("tend", "keep", "remove bytes that nothing uses"),
+    "doctor": ("tend", "keep", "settings with their origin, and what works"),
+    "completion": ("tend", "keep", "completion for bash, zsh and fish"),
+    "demo": ("tend", "keep", "the whole job as one story"),
+}

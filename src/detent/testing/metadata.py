@@ -1,0 +1,328 @@
+"""What every database of a registry promises, as tests.
+
+A package that adds a database makes a subclass in its own tests, gives it the fixtures, and runs
+pytest::
+
+    class TestPostgresMetadata(MetadataContract):
+        @pytest.fixture
+        def opener(self, database):
+            return partial(PostgresMetadata, database.url)
+"""
+
+# ruff: noqa: D102  the name of a test says what it is about
+
+import multiprocessing
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import suppress
+from functools import partial
+from typing import Any
+
+import pytest
+
+from detent.domain.events import EventType, check_chain
+from detent.errors import InvalidError, NotFoundError
+from detent.metadata.base import SCHEMA_VERSION, Metadata
+from detent.metadata.tables import Tables
+
+Opener = Callable[[], Metadata]
+N_THREADS, N_PROCESSES, N_EACH = 8, 4, 15
+
+
+class MetadataContract:
+    """Reads see one commit, writes come one after the other, whole or not at all."""
+
+    @pytest.fixture
+    def opener(self) -> Opener | None:
+        """Return what opens the one place of this test, with a registry or not.
+
+        It has to be picklable, as other processes call it; None when the registry is gone with its
+        process.
+        """
+        raise NotImplementedError
+
+    @pytest.fixture
+    def metadata(self, opener: Opener | None) -> Iterator[Metadata]:
+        """Return a new registry."""
+        assert opener is not None
+        made = opener()
+        made.create(at_us=1_000_000, actor="ana")
+        yield made
+        made.close()
+
+    @pytest.fixture
+    def other(self, metadata: Metadata, opener: Opener | None) -> Iterator[Metadata]:
+        """Return the same registry, opened once more."""
+        if opener is None:
+            pytest.skip("this registry is gone with its process")
+        opened = opener()
+        yield opened
+        opened.close()
+
+    def test_making_a_registry_twice_is_safe(self, metadata: Metadata) -> None:
+        _write(metadata, "fraud")
+        assert metadata.create(at_us=2_000_000, actor="bo") is False
+        assert _names(metadata) == ["fraud"]
+
+    def test_a_registry_is_made_once(self, opener: Opener | None) -> None:
+        if opener is None:
+            pytest.skip("this registry is there as soon as it is opened")
+        first, second = opener(), opener()
+        assert first.create(at_us=1_000_000, actor="ana") is True
+        assert second.create(at_us=2_000_000, actor="bo") is False
+        with second.read() as tables:
+            (event,) = tables.list_events()
+            assert tables.schema_version() == SCHEMA_VERSION
+        assert (event.seq, event.type) == (1, EventType.REGISTRY_CREATED)
+        assert event.actor == "ana"
+        assert event.body == {"schema_version": SCHEMA_VERSION}
+        first.close()
+        second.close()
+
+    def test_without_a_registry_nothing_is_found(self, opener: Opener | None) -> None:
+        if opener is None:
+            pytest.skip("this registry is there as soon as it is opened")
+        missing = opener()
+        with pytest.raises(NotFoundError, match="there is no registry"):
+            missing.current  # noqa: B018  it connects
+        with pytest.raises(NotFoundError, match="there is no registry"), missing.read():
+            pass
+        with pytest.raises(NotFoundError, match="there is no registry"), missing.write():
+            pass
+        assert missing.create(at_us=1_000_000, actor="ana") is True
+        assert _names(missing) == []
+        missing.close()
+
+    def test_a_commit_is_seen_by_another_connection(
+        self, metadata: Metadata, other: Metadata
+    ) -> None:
+        assert _names(other) == []
+        _write(metadata, "fraud")
+        assert _names(other) == ["fraud"]
+        _write(other, "wine")
+        assert _names(metadata) == ["fraud", "wine"]
+
+    def test_a_commit_is_seen_by_another_process(
+        self, metadata: Metadata, opener: Opener | None
+    ) -> None:
+        if opener is None:
+            pytest.skip("this registry is gone with its process")
+        _write(metadata, "fraud")
+        with _processes(1) as pool:
+            assert pool.submit(_names_elsewhere, opener).result() == ["fraud"]
+            pool.submit(_write_elsewhere, opener, "wine").result()
+        assert _names(metadata) == ["fraud", "wine"]
+
+    @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, GeneratorExit])
+    def test_after_an_exception_nothing_is_there(
+        self, metadata: Metadata, error: type[BaseException]
+    ) -> None:
+        def write_half() -> None:
+            with metadata.write() as tables:
+                tables.insert_model("fraud", at_us=1, actor="ana")
+                tables.append_event("Half", {}, at_us=1, actor="ana")
+                raise error
+
+        before = metadata.current.journal_head()
+        with pytest.raises(error):
+            write_half()
+        assert _names(metadata) == []
+        assert metadata.current.journal_head() == before
+        _write(metadata, "wine")
+        assert _names(metadata) == ["wine"]
+
+    def test_what_is_not_committed_is_not_seen(self, metadata: Metadata, other: Metadata) -> None:
+        with metadata.write() as tables:
+            tables.insert_model("fraud", at_us=1, actor="ana")
+            assert [model.name for model in tables.list_models()] == ["fraud"]
+            assert _names(other) == []
+        assert _names(other) == ["fraud"]
+
+    def test_a_snapshot_stays_as_it_is(self, metadata: Metadata, other: Metadata) -> None:
+        with metadata.read() as tables:
+            assert tables.model_names() == []
+            _write(other, "fraud")
+            assert tables.model_names() == []
+            with metadata.read() as nested:
+                assert nested.model_names() == []
+            assert metadata.current.model_names() == []
+        assert _names(metadata) == ["fraud"]
+
+    def test_a_read_in_a_write_sees_what_was_written(self, metadata: Metadata) -> None:
+        with metadata.write() as tables:
+            tables.insert_model("fraud", at_us=1, actor="ana")
+            with metadata.read() as nested:
+                assert nested.model_names() == ["fraud"]
+            tables.insert_model("wine", at_us=1, actor="ana")
+        assert _names(metadata) == ["fraud", "wine"]
+
+    def test_an_exception_in_a_nested_read_spoils_nothing(self, metadata: Metadata) -> None:
+        with metadata.write() as tables:
+            tables.insert_model("fraud", at_us=1, actor="ana")
+            with suppress(ValueError), metadata.read():
+                raise ValueError
+        assert _names(metadata) == ["fraud"]
+
+    def test_a_write_in_a_transaction_is_a_defect_and_does_not_wait(
+        self, metadata: Metadata
+    ) -> None:
+        for outer in (metadata.read, metadata.write):
+            with outer(), pytest.raises(AssertionError), metadata.write():
+                pass
+        _write(metadata, "fraud")
+        assert _names(metadata) == ["fraud"]
+
+    def test_threads_write_one_after_the_other(self, metadata: Metadata) -> None:
+        _write(metadata, "fraud")
+        with ThreadPoolExecutor(N_THREADS) as pool:
+            given = pool.map(lambda _: _take_numbers(metadata, N_EACH), range(N_THREADS))
+            numbers = [number for each in given for number in each]
+        assert sorted(numbers) == list(range(1, N_THREADS * N_EACH + 1))
+        assert _problems(metadata) == []
+
+    def test_processes_write_one_after_the_other(
+        self, metadata: Metadata, opener: Opener | None
+    ) -> None:
+        if opener is None:
+            pytest.skip("this registry is gone with its process")
+        _write(metadata, "fraud")
+        take = partial(_take_numbers_elsewhere, opener)
+        with _processes(N_PROCESSES) as pool:
+            numbers = [n for each in pool.map(take, [N_EACH] * N_PROCESSES) for n in each]
+        assert sorted(numbers) == list(range(1, N_PROCESSES * N_EACH + 1))
+        assert _problems(metadata) == []
+
+    def test_threads_read_while_one_writes(self, metadata: Metadata) -> None:
+        def read(_: int) -> bool:
+            with metadata.read() as tables:
+                return len(tables.list_events()) == tables.journal_head()[0] > 0
+
+        with ThreadPoolExecutor(N_THREADS) as pool:
+            whole = pool.map(read, range(60))
+            for i in range(20):
+                _write(metadata, f"fraud{i}")
+            assert all(whole)
+
+    def test_the_counter_moves_with_every_commit(self, metadata: Metadata) -> None:
+        seen = [metadata.change_counter()]
+        assert metadata.change_counter() == seen[0]
+        for i in range(3):
+            _write(metadata, f"fraud{i}")
+            assert metadata.change_counter() not in seen
+            seen.append(metadata.change_counter())
+        _names(metadata)
+        assert metadata.change_counter() == seen[-1]
+
+    def test_the_counter_moves_with_commits_of_others(
+        self, metadata: Metadata, other: Metadata
+    ) -> None:
+        seen = [metadata.change_counter()]
+        for i in range(3):
+            _write(other, f"fraud{i}")
+            _write(metadata, f"wine{i}")
+            _write(other, f"churn{i}")
+            assert metadata.change_counter() not in seen
+            seen.append(metadata.change_counter())
+
+    def test_a_closed_registry_opens_again(self, metadata: Metadata) -> None:
+        _write(metadata, "fraud")
+        metadata.close()
+        metadata.close()
+        assert _names(metadata) == ["fraud"]
+        _write(metadata, "wine")
+        assert _names(metadata) == ["fraud", "wine"]
+
+    def test_numbers_are_given_in_the_order_of_commits(self, metadata: Metadata) -> None:
+        _write(metadata, "fraud")
+        _write(metadata, "wine")
+        assert _take_numbers(metadata, 2) == [1, 2]
+        with suppress(ValueError), metadata.write() as tables:
+            assert tables.take_number("fraud") == 3
+            raise ValueError
+        assert _take_numbers(metadata, 1) == [3]
+        with metadata.write() as tables:
+            assert tables.take_number("wine") == 1
+
+    def test_a_model_is_added_once(self, metadata: Metadata) -> None:
+        _write(metadata, "fraud")
+        _take_numbers(metadata, 1)
+        _write(metadata, "fraud")
+        assert _names(metadata) == ["fraud"]
+        assert _take_numbers(metadata, 1) == [2]
+
+    def test_the_journal_is_a_chain(self, metadata: Metadata) -> None:
+        for i in range(7):
+            with metadata.write() as tables:
+                for j in range(3):
+                    body = {"i": i, "text": "ü \n\0 \U0001f600", "nothing": None, "f": 0.1}
+                    actor = "bo" if j else "ana"
+                    seq = tables.append_event("Tried", body, at_us=i * 10 + j, actor=actor)
+                    assert seq == 2 + i * 3 + j
+        with metadata.read() as tables:
+            for page in (1, 5, 1000):
+                links = list(tables.walk_journal(page=page))
+                assert [link.seq for link in links] == list(range(1, 23))
+                assert list(check_chain(links, head=tables.journal_head())) == []
+            assert tables.newest_time() == 62
+            assert [event.seq for event in tables.list_events()] == list(range(22, 0, -1))
+            assert tables.list_events(limit=1)[0].body["text"] == "ü \n\0 \U0001f600"
+            found = tables.list_events(since_us=20, until_us=31, actor="bo")
+            assert [(event.body["i"], event.seq) for event in found] == [(3, 12), (2, 10), (2, 9)]
+            assert len(tables.list_events(after=20)) == 2
+
+    def test_a_value_that_fits_in_no_row_is_refused(self, metadata: Metadata) -> None:
+        def write(tables: Tables, value: Any) -> None:
+            tables.insert_model("fraud", at_us=1, actor="ana")
+            tables.insert_model("wine", at_us=value, actor=value)
+
+        for value in ("\ud800", 1 << 80):
+            with pytest.raises(InvalidError, match="fits in no row"), metadata.write() as tables:
+                write(tables, value)
+        assert _names(metadata) == []
+
+    def test_a_new_database_finds_no_damage(self, metadata: Metadata) -> None:
+        _write(metadata, "fraud")
+        assert metadata.find_damage() == []
+
+
+def _write(metadata: Metadata, model: str) -> None:
+    with metadata.write() as tables:
+        tables.insert_model(model, at_us=1, actor="ana")
+        tables.append_event("Tried", {"model": model}, at_us=1, actor="ana")
+
+
+def _names(metadata: Metadata) -> list[str]:
+    return metadata.current.model_names()
+
+
+def _take_numbers(metadata: Metadata, n: int) -> list[int]:
+    """Take numbers of `fraud`, each in a transaction that first reads, as real ones do."""
+    numbers = []
+    for _ in range(n):
+        with metadata.write() as tables:
+            assert tables.find_model("fraud") is not None
+            number = tables.take_number("fraud")
+            tables.append_event("Tried", {"number": number}, at_us=number, actor="ana")
+        numbers.append(number)
+    return numbers
+
+
+def _problems(metadata: Metadata) -> list[str]:
+    with metadata.read() as tables:
+        return list(check_chain(tables.walk_journal(), head=tables.journal_head()))
+
+
+def _processes(n: int) -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(n, mp_context=multiprocessing.get_context("spawn"))
+
+
+def _names_elsewhere(opener: Opener) -> list[str]:
+    return _names(opener())
+
+
+def _write_elsewhere(opener: Opener, model: str) -> None:
+    _write(opener(), model)
+
+
+def _take_numbers_elsewhere(opener: Opener, n: int) -> list[int]:
+    return _take_numbers(opener(), n)

@@ -1,0 +1,60 @@
+"""Every store of blobs keeps the same promises."""
+
+import os
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from detent.blobs.base import Blobs, put
+from detent.blobs.local import LocalBlobs
+from detent.blobs.memory import MemoryBlobs
+from detent.testing.blobs import BlobsContract
+
+
+class TestMemoryBlobs(BlobsContract):
+    keeps_in_memory = True
+
+    @pytest.fixture
+    def blobs(self) -> Blobs:
+        return MemoryBlobs()
+
+
+class TestLocalBlobs(BlobsContract):
+    @pytest.fixture
+    def blobs(self, tmp_path: Path) -> Blobs:
+        return LocalBlobs(tmp_path / "deep" / "blobs")
+
+    @pytest.fixture
+    def reopen(self, tmp_path: Path) -> Callable[[], Blobs]:
+        return lambda: LocalBlobs(tmp_path / "deep" / "blobs")
+
+    @pytest.fixture
+    def spoil(self, tmp_path: Path) -> Callable[[str, bytes], None]:
+        def replace(digest: str, data: bytes) -> None:
+            path = tmp_path / "deep" / "blobs" / "sha256" / digest[7:9] / digest[9:]
+            os.chmod(path, 0o600)
+            path.write_bytes(data)
+
+        return replace
+
+    def test_files_are_read_only(self, blobs: Blobs, tmp_path: Path) -> None:
+        digest = put(blobs, b"kept")
+        path = tmp_path / "deep" / "blobs" / "sha256" / digest[7:9] / digest[9:]
+        assert stat.S_IMODE(path.stat().st_mode) == 0o444
+
+    def test_files_of_others_are_left_alone(self, blobs: Blobs, tmp_path: Path) -> None:
+        digest = put(blobs, b"kept")
+        folder = tmp_path / "deep" / "blobs" / "sha256"
+        for stray in (folder / digest[7:9] / ".DS_Store", folder / "zz" / ("b" * 62)):
+            stray.parent.mkdir(exist_ok=True)
+            stray.write_bytes(b"not ours")
+        assert [info.digest for info in blobs.list_all()] == [digest]
+
+    def test_folders_that_were_removed_are_made_again(self, blobs: Blobs, tmp_path: Path) -> None:
+        digest = put(blobs, b"first")
+        (tmp_path / "deep" / "blobs" / "unfinished").rmdir()
+        blobs.delete(digest)
+        (tmp_path / "deep" / "blobs" / "sha256" / digest[7:9]).rmdir()
+        assert put(blobs, b"first") == digest
