@@ -157,7 +157,7 @@ def _demo_arguments(parser: argparse.ArgumentParser) -> None:
 def _demo(call: Call) -> int:
     from pathlib import Path
 
-    from detent.demo import main
+    from detent.cli.demo import main
 
     return main(Path(call.keep) if call.keep else None)
 

@@ -27,12 +27,13 @@ Two versions are trained on the same data, and each is registered with one line.
 >>> X_train, X_test, y_train, y_test = train_test_split(
 ...     X, y, test_size=0.3, random_state=42, stratify=y)
 >>> registry = detent.connect()
+>>> train = {"wine-train": X_train}
 >>> small = RandomForestClassifier(n_estimators=100, max_depth=4, random_state=42)
 >>> small.fit(X_train, y_train);
->>> registry.register("wine", small, sample=X_train[:20], data=X_train, note="100 trees, depth 4")
+>>> registry.register("wine", small, sample=X_train[:20], data=train, note="100 trees, depth 4")
 >>> large = RandomForestClassifier(n_estimators=200, max_depth=6, random_state=42)
 >>> large.fit(X_train, y_train);
->>> registry.register("wine", large, sample=X_train[:20], data=X_train, note="200 trees, depth 6")
+>>> registry.register("wine", large, sample=X_train[:20], data=train, note="200 trees, depth 6")
 
 Version 1 goes live. Both are evaluated on the same 54 rows.
 
@@ -67,7 +68,7 @@ A third version is visibly worse. The gate refuses it, and says why; nothing cha
 
 >>> from sklearn.tree import DecisionTreeClassifier
 >>> worse = DecisionTreeClassifier(max_depth=1, random_state=42).fit(X_train, y_train)
->>> registry.register("wine", worse, sample=X_train[:20], data=X_train, note="one question only")
+>>> registry.register("wine", worse, sample=X_train[:20], data=train, note="one question only")
 >>> registry.evaluate("wine/3", X_test, y_test, dataset="wine-test")
 
 $ detent activate wine/3 production
@@ -96,6 +97,7 @@ def main(keep: Path | None = None) -> int:
                 hint="name a new folder",
             )
         keep.mkdir(parents=True, exist_ok=True)
+        keep = keep.absolute()
     with contextlib.ExitStack() as stack:
         folder = keep or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="detent-")))
         stack.enter_context(_inside(folder))
