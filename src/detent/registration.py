@@ -136,8 +136,8 @@ def register_file(
     lineage, kept = record_lineage(
         None, data=data, parents=tuple(parent.name for parent in parents)
     )
-    # Nothing of what runs here made the file: its estimator and packages are not known.
-    lineage = replace(lineage, estimator=None, parameters={}, packages={})
+    # Nothing that runs here made the file: what did is not known.
+    lineage = replace(lineage, estimator=None, parameters={}, packages={}, recipe=())
     create_registry(stores)
     sink = BlobSink(stores.blobs, progress)
     options: dict[str, Any] = {}

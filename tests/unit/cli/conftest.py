@@ -1,0 +1,47 @@
+"""A registry in the test's folder, and commands run in this process."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+import detent
+from detent.cli import main
+
+
+@dataclass(frozen=True)
+class Result:
+    code: int
+    out: str
+    err: str
+
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
+    monkeypatch.setenv("DETENT_USER", "ana")
+    monkeypatch.setenv("COLUMNS", "120")
+
+    def run(*arguments: str) -> Result:
+        capsys.readouterr()
+        code = main(arguments)
+        captured = capsys.readouterr()
+        return Result(code, captured.out, captured.err)
+
+    return run
+
+
+@pytest.fixture
+def registry(tmp_path: Path) -> detent.Registry:
+    """Return a registry in .detent/: churn/1 to churn/3 registered, 1 and then 2 in production."""
+    registry = detent.connect(tmp_path / ".detent", user="ana")
+    for number in (1, 2, 3):
+        path = tmp_path / f"model{number}.bin"
+        path.write_bytes(b"weights" * number)
+        registry.register_file("churn", path, note=f"run {number}")
+    registry.activate("churn/1", "production", reason="the first one")
+    registry.activate("churn/2", "production", reason="weekly retrain")
+    return registry
