@@ -60,14 +60,15 @@ class TestRegister:
             newest = registry.versions("fraud", limit=1)[0]
             assert newest.number in (2, n_registered + 1)  # 2 is left when all others are deleted
             assert not child.done or child.done == [[newest.number]] == [[n_registered + 1]]
-            if newest.number > n_registered:
+            is_there = newest.number > n_registered
+            if is_there:
                 n_registered += 1
                 (file_,) = registry.show(newest).manifest.files
                 assert (file_.digest, file_.size_bytes) == (digest, size_bytes)
                 registry.delete(newest)
-            n_leftovers += check_prune(registry)
+            n_leftovers += check_prune(registry) > 0 and not is_there
         assert n_inside
-        assert n_leftovers >= n_inside / 2
+        assert n_leftovers
 
 
 class TestSwitch:

@@ -2,6 +2,7 @@
 
 import argparse
 import importlib
+import os
 import sys
 import warnings
 from collections.abc import Callable
@@ -111,6 +112,7 @@ def make_parser(name: str, command: Command) -> argparse.ArgumentParser:
         prog=f"detent {name}",
         description=COMMANDS[name][2],
         allow_abbrev=False,
+        formatter_class=_formatter,
     )
     parser.examples = "\n".join(f"  {line}" for line in command.examples.strip().splitlines())
     if command.arguments:
@@ -127,3 +129,8 @@ def make_parser(name: str, command: Command) -> argparse.ArgumentParser:
     every.add_argument("--json", action="store_true", help="one JSON object on stdout")
     every.add_argument("--no-color", action="store_true", help="plain text")
     return parser
+
+
+def _formatter(prog: str) -> argparse.HelpFormatter:
+    # Left to itself it asks shutil for the width, whose import takes as long as the rest of it.
+    return argparse.HelpFormatter(prog, width=int(os.environ.get("COLUMNS") or 0) or 90)
