@@ -14,6 +14,7 @@ from detent.stats.roots import bisect
 _NORMAL = NormalDist()
 _TINY = 1e-300
 _EPSILON = 2.0**-53
+_COUNTED = 1000  # trials of a fair coin whose outcomes are counted
 # Coefficients of the Stirling series of log(gamma), in powers of 1 / x, 1 / x**3, ...
 _STIRLING = (1 / 12, -1 / 360, 1 / 1260, -1 / 1680, 1 / 1188, -691 / 360360)
 
@@ -209,4 +210,7 @@ def binomial_tail(successes: int, trials: int, p: float = 0.5) -> float:
         return 1.0
     if successes > trials:
         return 0.0
+    if p == 0.5 and trials <= _COUNTED:
+        # Whole numbers are exact: 0.03125 is 1 / 32 on every machine.
+        return sum(math.comb(trials, k) for k in range(successes, trials + 1)) / 2**trials
     return beta_cdf(p, successes, trials - successes + 1)
