@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import detent
+import detent.blobs.local  # here, so that nothing is imported in the middle of an operation
 from detent import Registry
 
 

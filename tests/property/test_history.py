@@ -355,7 +355,9 @@ class RegistryMachine(RuleBasedStateMachine):
     @rule()
     def prune(self) -> None:
         """What a version needs is never removed; what none needs is gone."""
-        self.registry.prune(grace_s=0)
+        report = self.registry.prune(grace_s=0)
+        if report.n_blobs or report.n_unfinished:
+            self.tick()
         needed = {v.digest for m in self.registry.models() for v in self.registry.versions(m.name)}
         contents = {k.content for kept in self.versions.values() for k in kept if not k.deleted}
         left = {info.digest for info in self.blobs.list_all()}

@@ -51,7 +51,8 @@ class _Writer:
         self.digest = "sha256:" + self._hasher.hexdigest()
 
     def close(self) -> None:
-        os.close(self._descriptor)
+        with _errors(self._folder):
+            os.close(self._descriptor)
 
 
 class LocalBlobs:

@@ -2,6 +2,7 @@
 
 import os
 import threading
+from contextlib import suppress
 
 try:
     import fcntl
@@ -85,10 +86,11 @@ def _wait(descriptor: int, timeout_s: float) -> bool:
 def _close(descriptor: int) -> None:
     if descriptor in _open:
         _open.discard(descriptor)
-        if fcntl is not None:
-            # Closing alone would not do: a process forked meanwhile may have the same open file.
-            fcntl.flock(descriptor, fcntl.LOCK_UN)
-        os.close(descriptor)
+        with suppress(OSError):  # what the lock was for is done
+            if fcntl is not None:
+                # Closing alone would not do: a process forked since may have the same open file.
+                fcntl.flock(descriptor, fcntl.LOCK_UN)
+            os.close(descriptor)
 
 
 def _close_in_child() -> None:
