@@ -212,5 +212,6 @@ def binomial_tail(successes: int, trials: int, p: float = 0.5) -> float:
         return 0.0
     if p == 0.5 and trials <= _COUNTED:
         # Whole numbers are exact: 0.03125 is 1 / 32 on every machine.
-        return sum(math.comb(trials, k) for k in range(successes, trials + 1)) / 2**trials
+        ways = sum(math.comb(trials, k) for k in range(successes, trials + 1))
+        return ways / (1 << trials)
     return beta_cdf(p, successes, trials - successes + 1)

@@ -140,9 +140,7 @@ def rows_to_show_difference(
     return math.ceil(((under_none + under_this) / difference) ** 2)
 
 
-def rows_without_disagreement(
-    margin: float, *, alpha: float = 0.05, is_exact: bool = False
-) -> int:
+def rows_without_disagreement(margin: float, *, alpha: float = 0.05, is_exact: bool = False) -> int:
     """Rows needed to show "not worse by the margin" if the versions never disagree on them.
 
     The least that any comparison needs: fewer rows cannot show it whatever the answers are.
