@@ -11,6 +11,7 @@ from detent.domain.version import format_size
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Sequence
 
 
 def _verify_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,13 +27,17 @@ def _verify(call: Call) -> int:
     if not report.problems:
         call.output.good(f"{what}, {size}: every byte is what was registered")
         return 0
-    call.output.line(f"{what}, {size}: {len(report.problems)} problems")
+    call.output.line(f"{what}, {size}: {_problems(report.problems)}")
     for problem in report.problems:
         call.output.line(
             f"  {problem.needed_by} {problem.path}: {problem.digest} {problem.problem}"
         )
     call.output.aside("hint: restore them from good copies: `detent repair --from FOLDER`")
     return 7
+
+
+def _problems(found: Sequence[object]) -> str:
+    return f"{len(found):,} problem{'s' if len(found) != 1 else ''}"
 
 
 def _repair_arguments(parser: argparse.ArgumentParser) -> None:
@@ -130,7 +135,7 @@ def _checks(call: Call) -> tuple[list[tuple[str, str]], int]:
     except DetentError as error:
         return [("registry", error.message)], error.exit_code
     found = [("registry", f"{len(call.registry.models()):,} models")]
-    state = "unbroken" if report.is_unbroken else f"{len(report.problems)} problems"
+    state = "unbroken" if report.is_unbroken else _problems(report.problems)
     found.append(("journal", f"{report.n_events:,} events, {state}"))
     if os.path.isdir(location):
         found.append(("writable", "yes" if os.access(location, os.W_OK) else "no"))

@@ -73,7 +73,7 @@ class JoblibFormat:
             raise RefusedError(
                 "the model was not loaded: joblib files can run any code when loaded"
                 + (", so a list of trusted types is no protection" if trusted else ""),
-                hint="if you know who wrote it, pass trusted=True",
+                hint="if you know who wrote it, pass trusted=True (in a command: `--trusted`)",
             )
         if FILE not in files.paths():
             raise CorruptError(f"the model was not loaded: it has no file `{FILE}`")

@@ -153,7 +153,7 @@ def _refused(names: list[str]) -> RefusedError:
     listed = ", ".join(f"`{name}`" for name in names)
     return RefusedError(
         f"the model was not loaded: its skops file holds {count} that nobody has trusted: {listed}",
-        hint=f"review them, then pass trusted={json.dumps(names)}",
+        hint=f"review them, then pass trusted={json.dumps(names)} (in a command: `--trusted`)",
         details={"untrusted": names},
     )
 
