@@ -6,8 +6,8 @@ from enum import StrEnum
 class Claim(StrEnum):
     """What a p-value speaks of: how often chance alone would look as much like it as these rows.
 
-    The differences are candidate minus baseline for scores, baseline minus candidate for losses,
-    so that a positive one always favours the candidate.
+    "Better" is a greater value, unless a function is told that smaller ones are better, as they
+    are of losses.
     """
 
     DIFFERENT = "different"
