@@ -22,15 +22,21 @@ if TYPE_CHECKING:
     from detent.domain.alias import Activation, AliasStatus, Hold, Refusal
     from detent.domain.events import Event
     from detent.domain.evidence import (
+        Approval,
         Comparison,
         Decision,
         Difference,
         Evaluation,
         Metric,
         Outcome,
+        OwnMetric,
         Policy,
+        Ranking,
         Rule,
         RuleResult,
+        SliceDifference,
+        Trial,
+        Verdict,
     )
     from detent.domain.manifest import Code, Data, Field, File, Lineage, Manifest, Signature
     from detent.domain.report import (
@@ -50,6 +56,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Activation",
     "AliasStatus",
+    "Approval",
     "BlobProblem",
     "Change",
     "Code",
@@ -75,8 +82,10 @@ __all__ = [
     "Model",
     "NotFoundError",
     "Outcome",
+    "OwnMetric",
     "Policy",
     "PruneReport",
+    "Ranking",
     "Recording",
     "Refusal",
     "RefusedError",
@@ -85,7 +94,10 @@ __all__ = [
     "Rule",
     "RuleResult",
     "Signature",
+    "SliceDifference",
+    "Trial",
     "UnavailableError",
+    "Verdict",
     "VerifyReport",
     "Version",
     "VersionCard",
@@ -102,15 +114,21 @@ _HOMES = {
     ),
     "detent.domain.events": ("Event",),
     "detent.domain.evidence": (
+        "Approval",
         "Comparison",
         "Decision",
         "Difference",
         "Evaluation",
         "Metric",
         "Outcome",
+        "OwnMetric",
         "Policy",
+        "Ranking",
         "Rule",
         "RuleResult",
+        "SliceDifference",
+        "Trial",
+        "Verdict",
     ),
     "detent.domain.manifest": (
         "Code",

@@ -21,7 +21,16 @@ if TYPE_CHECKING:
     from detent.blobs.base import Progress
     from detent.domain.alias import Activation, AliasStatus, Hold
     from detent.domain.events import Event
-    from detent.domain.evidence import Comparison, Decision, Evaluation, Policy
+    from detent.domain.evidence import (
+        Approval,
+        Comparison,
+        Decision,
+        Evaluation,
+        OwnMetric,
+        Policy,
+        Ranking,
+        Trial,
+    )
     from detent.domain.report import (
         Change,
         JournalReport,
@@ -31,6 +40,7 @@ if TYPE_CHECKING:
         VersionCard,
     )
     from detent.domain.version import Model, Version
+    from detent.evaluation.slices import Slices
     from detent.lineage.record import Recording
     from detent.registry.files import Takeover
     from detent.registry.read import History
@@ -549,7 +559,11 @@ class Registry:
         y: Any,
         *,
         dataset: str,
-        metrics: Sequence[str] | None = None,
+        metrics: Sequence[str | OwnMetric] | None = None,
+        slices: Slices | None = None,
+        groups: Any = None,
+        ids: Any = None,
+        sample_weight: Any = None,
         trusted: bool | Sequence[str] = False,
     ) -> Evaluation:
         """Predict rows with a version, and keep metrics and the outcome of every row.
@@ -564,8 +578,19 @@ class Registry:
             Their true values.
         dataset : str
             A name for the rows, for people.
-        metrics : sequence of str, optional
-            Names of metrics; by default the usual ones of the task.
+        metrics : sequence of str or OwnMetric, optional
+            Names of metrics, or own ones; by default the usual ones of the task. The first is
+            the main one, in which versions are compared by default.
+        slices : sequence of str, or mapping, optional
+            Columns by which to compare parts of the rows: ``["region"]``, or with the edges of
+            ranges of numbers ``{"tenure": [30, 90]}``, or with one label for each row.
+        groups : str or array-like of shape (n_samples,), optional
+            To whom a row belongs (a column, or one value each), where rows are not independent:
+            twenty rows of one customer are one unit.
+        ids : str or array-like of shape (n_samples,), optional
+            Names of rows, no two equal: evaluations of other rows are matched by them.
+        sample_weight : array-like of shape (n_samples,), optional
+            How much a row counts, 0 or more.
         trusted : bool or sequence of str, default=False
             As for `load`.
 
@@ -588,12 +613,33 @@ class Registry:
             dataset=dataset,
             signature=card.manifest.signature,
             metrics=metrics,
+            slices=slices,
+            groups=groups,
+            ids=ids,
+            sample_weight=sample_weight,
         )
 
     def compare(
-        self, baseline: Named, candidate: Named, *, dataset: str | None = None
+        self,
+        baseline: Named,
+        candidate: Named,
+        *,
+        dataset: str | None = None,
+        metrics: Sequence[str] = (),
     ) -> Comparison:
         """Compare a candidate with a baseline on the same rows, from their evaluations.
+
+        Each metric is compared by the paired method that suits it, with an interval and a verdict.
+        The first one is the main one.
+
+        Parameters
+        ----------
+        baseline, candidate : str or Version
+            The version in place, and the one offered.
+        dataset : str, optional
+            The name of the dataset; by default the newest that both were evaluated on.
+        metrics : sequence of str, optional
+            Which metrics, the main one first; by default all that both have.
 
         Raises
         ------
@@ -602,9 +648,25 @@ class Registry:
         InvalidError
             If they are of two models, or were evaluated on different rows.
         """
-        from detent.evaluation.compare import compare
+        from detent.registry.compare import compare
 
-        return compare(self._stores, baseline, candidate, dataset=dataset)
+        return compare(self._stores, baseline, candidate, dataset=dataset, metrics=metrics)
+
+    def rank(
+        self, baseline: Named, candidates: Sequence[Named], *, dataset: str | None = None
+    ) -> Ranking:
+        """Compare several candidates with one baseline, and order them.
+
+        Raises
+        ------
+        NotFoundError
+            As `compare`.
+        InvalidError
+            If no candidate is named, or as `compare`.
+        """
+        from detent.registry.compare import rank
+
+        return rank(self._stores, baseline, candidates, dataset=dataset)
 
     def gate(self, reference: Named, alias: str) -> Decision:
         """Ask what the gate would say to an activation. Changes and records nothing.
@@ -614,7 +676,7 @@ class Registry:
         NotFoundError
             If there is no such version.
         """
-        from detent.registry.activate import gate
+        from detent.registry.decide import gate
 
         return gate(self._stores, reference, alias)
 
@@ -626,16 +688,19 @@ class Registry:
         assert reference.alias is not None
         return self._stores.metadata.current.find_policy(reference.model, reference.alias)
 
-    def set_policy(self, alias: str, policy: Mapping[str, Any], *, dry_run: bool = False) -> Policy:
+    def set_policy(
+        self, alias: str, policy: Mapping[str, Any] | None = None, *, dry_run: bool = False
+    ) -> Policy:
         """Set what an alias demands of each activation from now on.
 
         Parameters
         ----------
         alias : str
             With its model: ``churn@production``.
-        policy : mapping
-            ``{"rule": [{"name": "at_least_as_good", "metric": "accuracy"}]}``, as a TOML file
-            would give it; ``{}`` demands nothing.
+        policy : mapping, optional
+            ``{"rule": [{"name": "not_worse", "metric": "roc_auc", "margin": 0.005}]}``, as a TOML
+            file would give it; ``{}`` demands nothing. By default the rule ``not_worse`` with a
+            margin of one point.
         dry_run : bool, default=False
             Check it, and change nothing.
 
@@ -644,11 +709,67 @@ class Registry:
         NotFoundError
             If there is no such model.
         InvalidError
-            If a rule or a parameter is unknown.
+            If a rule or a parameter is unknown, or out of its range.
         """
+        from detent.policy.parse import DEFAULT
         from detent.registry.annotate import set_policy
 
-        return set_policy(self._stores, alias, policy, dry_run=dry_run)
+        content = DEFAULT if policy is None else policy
+        return set_policy(self._stores, alias, content, dry_run=dry_run)
+
+    def try_policy(
+        self, alias: str, policy: Mapping[str, Any], *, limit: int = 20
+    ) -> tuple[Trial, ...]:
+        """Return what a policy would have said to past changes of an alias, newest first.
+
+        Parameters
+        ----------
+        alias : str
+            With its model: ``churn@production``.
+        policy : mapping
+            As for `set_policy`.
+        limit : int, default=20
+            At most so many changes.
+
+        Raises
+        ------
+        NotFoundError
+            If there is no such alias.
+        InvalidError
+            If it is not a policy.
+        """
+        from detent.registry.annotate import read_policy
+        from detent.registry.decide import try_policy
+        from detent.registry.read import alias_reference
+
+        reference = alias_reference(alias)
+        assert reference.alias is not None
+        tried = read_policy(
+            reference.model, reference.alias, policy, id=0, at=self._stores.clock(), by=self.user
+        )
+        return try_policy(self._stores, str(reference), tried, limit=limit)
+
+    def approve(
+        self, reference: Named, alias: str, *, reason: str | None = None, dry_run: bool = False
+    ) -> Approval:
+        """Record that you are for activating a version on an alias. Twice is safe.
+
+        A policy may demand approvals of people other than the one who activates.
+
+        Raises
+        ------
+        NotFoundError
+            If there is no such version.
+        """
+        from detent.registry.annotate import approve
+
+        return approve(
+            self._stores,
+            reference,
+            _alias_of(reference, alias),
+            reason=_text(reason),
+            dry_run=dry_run,
+        )
 
     # Change -------------------------------------------------------------------------------
 

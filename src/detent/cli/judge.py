@@ -1,12 +1,13 @@
-"""Judging: evaluate, compare, gate, policy."""
+"""Judging: evaluate, compare, gate, policy, approve."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from detent.cli.card import print_results
-from detent.cli.output import number, signed
+from detent.cli.output import Cell, number, signed
 from detent.cli.running import Call, Command
+from detent.domain.clock import format_time
 from detent.errors import InvalidError, NotFoundError
 
 if TYPE_CHECKING:
@@ -17,75 +18,136 @@ if TYPE_CHECKING:
 
 def _evaluate_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("reference", metavar="REF")
-    parser.add_argument("--data", required=True, metavar="FILE", help="CSV, Parquet or JSON lines")
+    parser.add_argument(
+        "--data", required=True, metavar="FILE|URL", help="CSV, Parquet, Arrow or JSON lines"
+    )
     parser.add_argument("--target", required=True, metavar="COLUMN", help="the true values")
     parser.add_argument("--dataset", metavar="NAME", help="default: the file's name")
-    parser.add_argument("--metrics", metavar="A,B", help="default: the usual ones of the task")
+    parser.add_argument(
+        "--metrics", metavar="A,B", help="the main one first; default: the usual ones of the task"
+    )
+    parser.add_argument("--slices", metavar="A,B", help="columns; ranges as tenure:30:90")
+    parser.add_argument("--groups", metavar="COLUMN", help="whose rows: they are one unit")
+    parser.add_argument("--id", dest="ids", metavar="COLUMN", help="names of rows")
+    parser.add_argument("--weight", metavar="COLUMN", help="how much a row counts")
     parser.add_argument("--trusted", action="store_true", help="run whatever the files carry")
 
 
 def _evaluate(call: Call) -> None:
-    from pathlib import Path
+    from pathlib import PurePath
 
-    from detent.data.load import read_rows
+    from detent.data.load import read_rows, take_column
 
     X, y = read_rows(call.data, call.target)
+    weights = None
+    if call.weight:
+        X, weights = take_column(X, call.weight, call.data)
     evaluation = call.registry.evaluate(
         call.reference,
         X,
         y,
-        dataset=call.dataset or Path(call.data).stem,
+        dataset=call.dataset or PurePath(call.data).stem,
         metrics=call.metrics.split(",") if call.metrics else None,
+        slices=_slices(call.slices) if call.slices else None,
+        groups=call.groups,
+        ids=call.ids,
+        sample_weight=weights,
         trusted=call.trusted,
     )
     call.output.fields(evaluation=evaluation)
-    metrics = ", ".join(f"{m.name} {number(m.value)}" for m in evaluation.metrics)
+    metrics = ", ".join(
+        f"{m.name} {number(m.value)}"
+        + (
+            f" [{number(m.low)}, {number(m.high)}]"
+            if m.low is not None and m.high is not None
+            else ""
+        )
+        for m in evaluation.metrics
+    )
     call.output.good(
         f"{evaluation.model}/{evaluation.version} on {evaluation.dataset}"
         f" ({evaluation.n_rows:,} rows): {metrics}; evaluation {evaluation.id}"
     )
 
 
+def _slices(text: str) -> list[str] | dict[str, object]:
+    """Read ``region,tenure:30:90``: names of columns, some with the edges of ranges."""
+    parts = [part.split(":") for part in text.split(",") if part]
+    if all(len(part) == 1 for part in parts):
+        return [part[0] for part in parts]
+    if any(len(part) == 1 for part in parts):
+        raise InvalidError(
+            "columns with and without ranges were named; nothing was recorded",
+            hint="give ranges to all, or evaluate twice",
+        )
+    try:
+        return {name: [float(edge) for edge in edges] for name, *edges in parts}
+    except ValueError as error:
+        raise InvalidError(f"{error}; nothing was recorded", hint="tenure:30:90") from None
+
+
 def _compare_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("baseline", metavar="BASELINE")
-    parser.add_argument("candidate", metavar="CANDIDATE")
+    parser.add_argument("candidates", nargs="+", metavar="CANDIDATE")
     parser.add_argument(
         "--dataset", metavar="NAME", help="default: the newest both were evaluated on"
     )
+    parser.add_argument("--metrics", metavar="A,B", help="the main one first; default: all")
 
 
 def _compare(call: Call) -> None:
-    comparison = call.registry.compare(call.baseline, call.candidate, dataset=call.dataset)
+    if len(call.candidates) > 1:
+        _rank(call)
+        return
+    comparison = call.registry.compare(
+        call.baseline,
+        call.candidates[0],
+        dataset=call.dataset,
+        metrics=call.metrics.split(",") if call.metrics else (),
+    )
     call.output.fields(comparison=comparison)
+    print_comparison(call, comparison)
+
+
+def print_comparison(call: Call, comparison: Comparison) -> None:
+    """Print what two versions answered on the same rows."""
+    from detent.comparison.words import headline, verdict_text
+
     old, new = f"v{comparison.baseline}", f"v{comparison.candidate}"
     call.output.aside(
         f"baseline {old}, candidate {new}; the same {comparison.n_rows:,} rows of"
         f" {comparison.dataset}"
     )
     call.output.table(
-        ("METRIC", old, new, "DIFFERENCE", ""),
+        ("METRIC", old, new, "DIFFERENCE", "95% INTERVAL", "VERDICT"),
         [
             (
                 d.metric,
                 (number(d.baseline), repr(d.baseline)),
                 (number(d.candidate), repr(d.candidate)),
                 (signed(d.value), repr(d.value)),
-                _direction(d),
+                _interval(d),
+                (f"{_mark(d)} {verdict_text(d)}", str(d.verdict or "-")),
             )
             for d in comparison.differences
         ],
     )
+    call.output.line(headline(comparison))
     for line in _remarks(comparison):
         call.output.aside(line)
 
 
-def _direction(difference: Difference) -> str:
-    if difference.value == 0:
-        return "● the same number"
-    if difference.greater_is_better is None:
-        return "higher" if difference.value > 0 else "lower"
-    better = (difference.value > 0) == difference.greater_is_better
-    return "▲ better on these rows" if better else "▼ worse on these rows"
+def _interval(difference: Difference) -> Cell:
+    if difference.low is None or difference.high is None:
+        return "-"
+    low, high = difference.low, difference.high
+    return f"[{signed(low)}, {signed(high)}]", f"{low!r} {high!r}"
+
+
+def _mark(difference: Difference) -> str:
+    return {"better": "▲", "worse": "▼", "worse within the margin": "▼"}.get(
+        str(difference.verdict), "●"
+    )
 
 
 def _remarks(comparison: Comparison) -> list[str]:
@@ -95,13 +157,76 @@ def _remarks(comparison: Comparison) -> list[str]:
             f": {comparison.newly_wrong:,} newly wrong, {comparison.newly_right:,} newly right"
         )
     lines = [changed]
+    if comparison.newly_wrong_rows:
+        shown = ", ".join(comparison.newly_wrong_rows[:10])
+        more = (
+            ", …" if (comparison.newly_wrong or 0) > len(comparison.newly_wrong_rows[:10]) else ""
+        )
+        lines.append(f"newly wrong rows: {shown}{more}")
+    if comparison.unmatched != (0, 0):
+        old, new = comparison.unmatched
+        lines.append(
+            f"left out: {old:,} rows only of v{comparison.baseline}'s evaluation, {new:,} only of"
+            f" v{comparison.candidate}'s"
+        )
+    worse = [one for one in comparison.slices if one.is_worse and one.difference is not None]
+    if comparison.slices:
+        telling = sum(one.can_tell for one in comparison.slices)
+        lines.append(
+            f"slices: {len(worse)} of {len(comparison.slices)} shown to be worse;"
+            f" {len(comparison.slices) - telling} have too few disagreements to tell"
+        )
+    lines += [
+        f"  ▼ {one.slice} {signed(one.difference.value)} ({one.n:,} rows, corrected for"
+        f" {len(comparison.slices)} slices)"
+        for one in worse
+        if one.difference is not None
+    ]
     size = comparison.candidate_size_bytes / max(comparison.baseline_size_bytes, 1)
     lines.append(f"size × {number(size)}")
     if comparison.baseline_one_row_s and comparison.candidate_one_row_s:
         time = comparison.candidate_one_row_s / comparison.baseline_one_row_s
         lines[-1] += f", time for one row × {number(time)}"
-    lines.append("a difference without an interval says nothing about other rows")
+    methods = dict.fromkeys(
+        f"{d.metric}: {d.method}" for d in comparison.differences if d.method is not None
+    )
+    if methods:
+        lines.append("method  " + "; ".join(methods))
+    caveats = dict.fromkeys(
+        f"{d.metric}: {caveat}" for d in comparison.differences for caveat in d.caveats
+    )
+    lines += [f"note    {caveat}" for caveat in caveats]
     return lines
+
+
+def _rank(call: Call) -> None:
+    from detent.comparison.words import verdict_text
+
+    ranking = call.registry.rank(call.baseline, call.candidates, dataset=call.dataset)
+    call.output.fields(ranking=ranking)
+    first = ranking.comparisons[0]
+    call.output.aside(
+        f"baseline v{first.baseline}; {len(ranking.comparisons)} candidates on {first.dataset},"
+        " corrected for their number"
+    )
+    call.output.table(
+        ("CANDIDATE", "METRIC", "DIFFERENCE", "95% INTERVAL", "VERDICT"),
+        [
+            (
+                f"v{one.candidate}",
+                one.differences[0].metric,
+                (signed(one.differences[0].value), repr(one.differences[0].value)),
+                _interval(one.differences[0]),
+                (
+                    f"{_mark(one.differences[0])} {verdict_text(one.differences[0])}",
+                    str(one.verdict),
+                ),
+            )
+            for one in ranking.comparisons
+        ],
+    )
+    best = f"v{ranking.best} would be preferred" if ranking.best else "none is shown to be as good"
+    call.output.line(best)
 
 
 def _gate_arguments(parser: argparse.ArgumentParser) -> None:
@@ -120,32 +245,86 @@ def _gate(call: Call) -> int:
 
 
 def _policy_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("action", choices=("show", "set"))
+    parser.add_argument("action", choices=("show", "set", "check"))
     parser.add_argument("alias", metavar="MODEL@ALIAS")
-    parser.add_argument("file", nargs="?", metavar="FILE", help="TOML; - reads stdin")
+    parser.add_argument(
+        "file",
+        nargs="?",
+        metavar="FILE",
+        help="TOML; - reads stdin; set without a file demands not_worse",
+    )
 
 
-def _policy(call: Call) -> None:
+def _policy(call: Call) -> int:
+    if call.action == "check":
+        return _check(call)
     if call.action == "set":
-        if call.file is None:
-            raise InvalidError(
-                "no file was given; nothing was changed", hint="FILE, or - for stdin"
-            )
-        policy: Policy | None = call.registry.set_policy(
-            call.alias, _read_toml(call.file), dry_run=call.dry_run
-        )
+        content = None if call.file is None else _read_toml(call.file)
+        policy: Policy | None = call.registry.set_policy(call.alias, content, dry_run=call.dry_run)
         call.output.good(f"{call.alias} {'would have' if call.dry_run else 'has'} a policy")
     else:
         policy = call.registry.policy(call.alias)
     call.output.fields(policy=policy)
-    if policy is None:
+    if policy is None or policy.is_empty:
         call.output.line(f"{call.alias} has no policy: every version passes")
-    else:
-        if policy.reason_required:
-            call.output.line("  a reason is required")
-        for rule in policy.rules:
-            parameters = ", ".join(f"{key} {value}" for key, value in rule.parameters.items())
-            call.output.line(f"  {rule.name}  {parameters}".rstrip())
+        return 0
+    if policy.reason_required:
+        call.output.line("  a reason is required")
+    if policy.approvals:
+        people = "person approves" if policy.approvals == 1 else "people approve"
+        call.output.line(f"  {policy.approvals} other {people} of it first")
+    for rule in policy.rules:
+        parameters = ", ".join(f"{key} {value}" for key, value in rule.parameters.items())
+        call.output.line(f"  {rule.name}  {parameters}".rstrip())
+    return 0
+
+
+def _check(call: Call) -> int:
+    """Say what a policy would have said to past changes."""
+    if call.file is None:
+        raise InvalidError("no policy was given to check", hint="FILE, or - for stdin")
+    trials = call.registry.try_policy(call.alias, _read_toml(call.file))
+    call.output.fields(trials=trials)
+    call.output.table(
+        ("WHEN (UTC)", "VERSION", "THEN", "WOULD BE", "WHY"),
+        [
+            (
+                (format_time(trial.at), trial.at.isoformat()),
+                f"v{trial.version}",
+                "activated" if trial.activated else "refused",
+                str(trial.outcome),
+                "; ".join(r.text for r in trial.results if r.outcome == trial.outcome) or "-",
+            )
+            for trial in trials
+        ],
+    )
+    activated = [trial for trial in trials if trial.activated]
+    stopped = sum(trial.outcome != "pass" for trial in activated)
+    call.output.line(
+        f"would have stopped {stopped} of the last {len(activated)} activations of {call.alias}"
+    )
+    return 0
+
+
+def _approve_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("reference", metavar="REF")
+    parser.add_argument("alias", metavar="ALIAS")
+    parser.add_argument("-m", "--reason", metavar="TEXT", help="why")
+
+
+def _approve(call: Call) -> None:
+    approval = call.registry.approve(
+        call.reference, call.alias, reason=call.reason, dry_run=call.dry_run
+    )
+    call.output.fields(approval=approval, dry_run=call.dry_run)
+    verb = "would be" if call.dry_run else "is"
+    call.output.good(
+        f"{approval.model}/{approval.version} {verb} approved for {approval.model}@{approval.alias}"
+        f" by {approval.by}"
+    )
+    call.output.aside(
+        f"  next: detent activate {approval.model}/{approval.version} {approval.alias}"
+    )
 
 
 def _read_toml(path: str) -> dict[str, object]:
@@ -170,12 +349,22 @@ COMMANDS = {
         examples="""
 detent evaluate churn/8 --data holdout.csv --target churned
 detent evaluate churn/8 --data holdout.parquet --target churned --metrics roc_auc,log_loss
+detent evaluate churn/8 --data rows.csv --target churned --slices region --groups customer
 """,
     ),
     "compare": Command(
         _compare,
         arguments=_compare_arguments,
-        examples="detent compare churn@production churn/8",
+        examples="""
+detent compare churn@production churn/8
+detent compare churn@production churn/8 churn/9 churn/10
+""",
+    ),
+    "approve": Command(
+        _approve,
+        arguments=_approve_arguments,
+        changes=True,
+        examples="detent approve churn/8 production --reason 'looked at the slices'",
     ),
     "gate": Command(_gate, arguments=_gate_arguments, examples="detent gate churn/8 production"),
     "policy": Command(
@@ -184,7 +373,9 @@ detent evaluate churn/8 --data holdout.parquet --target churned --metrics roc_au
         changes=True,
         examples="""
 detent policy show churn@production
+detent policy set churn@production
 detent policy set churn@production policy.toml
+detent policy check churn@production policy.toml
 """,
     ),
 }

@@ -13,6 +13,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "audit": ("look", "look", "all events; --verify checks that none was tampered with"),
     "evaluate": ("judge", "judge", "measure a version on a file of rows"),
     "compare": ("judge", "judge", "two versions on the same rows"),
+    "approve": ("judge", "judge", "say that you are for activating a version"),
     "gate": ("judge", "judge", "what the gate would say to an activation"),
     "policy": ("judge", "judge", "show or set what an alias demands"),
     "activate": ("change", "change", "make a version the active one of an alias"),

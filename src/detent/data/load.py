@@ -63,11 +63,23 @@ def read_rows(path: str | Path, target: str) -> tuple[Any, Any]:
     except (ImportError, OSError, ValueError) as error:
         text = str(error).split("\n")[0][:300]
         raise InvalidError(f"{path} cannot be read: {text}") from error
-    if target not in rows.columns:
-        raise _no_column(path, target, [str(name) for name in rows.columns])
+    taken = take_column(rows, target, path)
     if len(rows) == 0:
         raise InvalidError(f"{path} holds no row")
-    return rows.drop(columns=target), rows[target]
+    return taken
+
+
+def take_column(X: Any, name: str, path: str | Path) -> tuple[Any, Any]:
+    """Return the rows without a column, and the column.
+
+    Raises
+    ------
+    NotFoundError
+        If there is no such column.
+    """
+    if name not in X.columns:
+        raise _no_column(Path(path), name, [str(column) for column in X.columns])
+    return X.drop(columns=name), X[name]
 
 
 def _no_column(path: Path, target: str, names: list[str]) -> NotFoundError:

@@ -33,6 +33,7 @@ class EventType(StrEnum):
     ALIAS_HELD = "AliasHeld"
     ALIAS_RELEASED = "AliasReleased"
     POLICY_SET = "PolicySet"
+    VERSION_APPROVED = "VersionApproved"
     VERSION_EVALUATED = "VersionEvaluated"
     BLOBS_PRUNED = "BlobsPruned"
     BLOBS_REPAIRED = "BlobsRepaired"

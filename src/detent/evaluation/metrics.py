@@ -1,146 +1,209 @@
-"""The metrics that are computed, by scikit-learn's names, each with its direction."""
+"""The metrics that are computed, by scikit-learn's names and by scikit-learn itself."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn import metrics as sk
 
-from detent.domain.evidence import Metric
+from detent.comparison.differences import CONFIDENCE
+from detent.comparison.intervals import find_interval
+from detent.comparison.measures import DEFAULT, MEASURES, Measure, obstacle, own_measure
+from detent.comparison.outcomes import Outcomes
+from detent.domain.evidence import Metric, OwnMetric
 from detent.errors import InvalidError
 
-Array = NDArray[Any]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answers:
-    """True values and a version's answers. ``proba`` has one column per class in ``classes``."""
-
-    y_true: Array
-    y_pred: Array
-    proba: Array | None = None
-    classes: Array | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Kind:
-    compute: Callable[[Answers], float]
-    greater_is_better: bool
-    task: str  # classification or regression
-    needs_proba: bool = False
-    binary_only: bool = False
-
-
-def _of_labels(function: Callable[..., float], **options: Any) -> Callable[[Answers], float]:
-    return lambda answers: float(function(answers.y_true, answers.y_pred, **options))
-
-
-def _log_loss(answers: Answers) -> float:
-    return float(sk.log_loss(answers.y_true, answers.proba, labels=answers.classes))
-
-
-def _roc_auc(answers: Answers) -> float:
-    assert answers.proba is not None
-    assert answers.classes is not None
-    return float(sk.roc_auc_score(answers.y_true == answers.classes[1], answers.proba[:, 1]))
-
-
-def _classification(compute: Callable[[Answers], float], **options: Any) -> _Kind:
-    settings = {"greater_is_better": True} | options
-    return _Kind(compute=compute, task="classification", **settings)
-
-
-def _regression(compute: Callable[[Answers], float], *, greater_is_better: bool) -> _Kind:
-    return _Kind(compute=compute, greater_is_better=greater_is_better, task="regression")
-
-
-_KINDS: dict[str, _Kind] = {
-    "accuracy": _classification(_of_labels(sk.accuracy_score)),
-    "balanced_accuracy": _classification(_of_labels(sk.balanced_accuracy_score)),
-    "f1_macro": _classification(_of_labels(sk.f1_score, average="macro", zero_division=0)),
-    "precision_macro": _classification(
-        _of_labels(sk.precision_score, average="macro", zero_division=0)
-    ),
-    "recall_macro": _classification(_of_labels(sk.recall_score, average="macro", zero_division=0)),
-    "log_loss": _classification(_log_loss, greater_is_better=False, needs_proba=True),
-    "roc_auc": _classification(_roc_auc, needs_proba=True, binary_only=True),
-    "r2": _regression(_of_labels(sk.r2_score), greater_is_better=True),
-    "mean_absolute_error": _regression(_of_labels(sk.mean_absolute_error), greater_is_better=False),
-    "mean_squared_error": _regression(_of_labels(sk.mean_squared_error), greater_is_better=False),
-}
-_DEFAULT = {
-    "classification": ("accuracy", "f1_macro", "log_loss", "roc_auc"),
-    "regression": ("r2", "mean_absolute_error", "mean_squared_error"),
-}
+Function = Callable[..., float]
 
 
 def compute_metrics(
-    answers: Answers, *, task: str, names: Sequence[str] | None = None
-) -> tuple[Metric, ...]:
-    """Return metrics of a version's answers.
+    outcomes: Outcomes, *, task: str, wanted: Sequence[str | OwnMetric] | None = None
+) -> tuple[tuple[Metric, ...], Outcomes]:
+    """Return metrics of a version's answers with their intervals, the main one first.
 
     Parameters
     ----------
-    answers : Answers
-        True values and answers, ``n_samples`` of each.
+    outcomes : Outcomes
+        True values and answers; 1 row or more.
     task : {"classification", "regression"}
         What the version does.
-    names : sequence of str, optional
+    wanted : sequence of str or OwnMetric, optional
         Which metrics; by default the usual ones of the task that these answers allow.
+
+    Returns
+    -------
+    metrics : tuple of Metric
+        In the order in which they were asked for.
+    outcomes : Outcomes
+        With the rows' values of own metrics.
 
     Raises
     ------
     InvalidError
         If a metric is unknown, is not of this task, or cannot be computed from these answers.
     """
-    wanted = (
-        list(names)
-        if names is not None
-        else [name for name in _DEFAULT[task] if _obstacle(name, answers, task) is None]
+    if wanted is None:
+        wanted = [n for n in DEFAULT[task] if obstacle(MEASURES[n], outcomes, task) is None]
+    elif not wanted:
+        raise InvalidError("no metric was named; nothing was recorded")
+    values: dict[str, NDArray[np.float64]] = {}
+    found: list[tuple[Measure, float]] = []
+    for one in wanted:
+        if isinstance(one, OwnMetric):
+            value, rows = _own(one, outcomes)
+            if rows is not None:
+                values[one.name] = rows
+            stored = Outcomes(y_true=outcomes.y_true, y_pred=outcomes.y_pred, values=values)
+            measure = own_measure(one.name, stored, greater_is_better=one.greater_is_better)
+        else:
+            measure, value = _known(one, outcomes, task)
+        if measure.name in [other.name for other, _ in found]:
+            raise InvalidError(f"`{measure.name}` was asked for twice; nothing was recorded")
+        found.append((measure, value))
+    kept = replace(outcomes, values=values)
+    return tuple(_metric(measure, value, kept) for measure, value in found), kept
+
+
+def _metric(measure: Measure, value: float, outcomes: Outcomes) -> Metric:
+    interval = find_interval(outcomes, measure)
+    return Metric(
+        name=measure.name,
+        value=value,
+        n=len(outcomes),
+        greater_is_better=measure.greater_is_better,
+        low=interval.low if interval else None,
+        high=interval.high if interval else None,
+        confidence=CONFIDENCE if interval else None,
     )
-    found = []
-    for name in wanted:
-        obstacle = _obstacle(name, answers, task)
-        if obstacle is not None:
-            raise InvalidError(f"{obstacle}; nothing was recorded")
-        kind = _KINDS[name]
-        value = kind.compute(answers)
-        if not np.isfinite(value):
-            raise InvalidError(
-                f"`{name}` of these {len(answers.y_true):,} rows is not a number; nothing was"
-                " recorded"
-            )
-        found.append(
-            Metric(
-                name=name,
-                value=value,
-                n=len(answers.y_true),
-                greater_is_better=kind.greater_is_better,
-            )
+
+
+def _known(name: str, outcomes: Outcomes, task: str) -> tuple[Measure, float]:
+    measure = MEASURES.get(name)
+    if measure is None:
+        known = ", ".join(key for key, one in MEASURES.items() if one.task == task)
+        raise InvalidError(
+            f"there is no metric `{name}`; nothing was recorded",
+            hint=f"{known}; or one of your own, from Python",
         )
-    return tuple(found)
+    reason = obstacle(measure, outcomes, task)
+    if reason is not None:
+        raise InvalidError(f"{reason}; nothing was recorded")
+    value = float(_FUNCTIONS[name](outcomes))
+    if not np.isfinite(value):
+        raise InvalidError(
+            f"`{name}` of these {len(outcomes):,} rows is not a number; nothing was recorded"
+        )
+    return measure, value
 
 
-def _obstacle(name: str, answers: Answers, task: str) -> str | None:
-    kind = _KINDS.get(name)
-    if kind is None:
-        known = ", ".join(sorted(key for key, kind in _KINDS.items() if kind.task == task))
-        return f"there is no metric `{name}`: {known} are known"
-    if kind.task != task:
-        return f"`{name}` is a metric of {kind.task}, and this model does {task}"
-    if kind.needs_proba and answers.proba is None:
-        return f"`{name}` needs probabilities, and this model gives none"
-    if kind.needs_proba:
-        assert answers.classes is not None
-        unseen = sorted(set(answers.y_true.tolist()) - set(answers.classes.tolist()), key=str)
-        if unseen:
-            return f"`{name}` cannot be computed: the model never saw the classes {unseen[:5]}"
-    if kind.binary_only and (answers.classes is None or len(answers.classes) != 2):
-        return f"`{name}` is for two classes"
-    if kind.binary_only and len(set(answers.y_true.tolist())) != 2:
-        return f"`{name}` needs rows of both classes"
-    if name == "r2" and len(answers.y_true) < 2:
-        return "`r2` needs two rows or more"
-    return None
+def _own(metric: OwnMetric, outcomes: Outcomes) -> tuple[float, NDArray[np.float64] | None]:
+    name = metric.name
+    if name in MEASURES or not name.isprintable() or not name.strip():
+        raise InvalidError(
+            f"`{name}` cannot be the name of an own metric: it is one of scikit-learn's, or not"
+            " printable; nothing was recorded"
+        )
+    try:
+        result = np.asarray(metric.function(outcomes.y_true, outcomes.y_pred), dtype=np.float64)
+    except Exception as error:
+        text = str(error).strip().split("\n")[0][:300]
+        raise InvalidError(
+            f"the metric `{name}` raised {type(error).__name__}: {text}; nothing was recorded"
+        ) from error
+    if result.shape not in ((), (len(outcomes),)):
+        raise InvalidError(
+            f"the metric `{name}` gave the shape {result.shape}: one number, or one for each of"
+            f" {len(outcomes):,} rows, is expected; nothing was recorded"
+        )
+    if not np.isfinite(result).all():
+        n_bad = int(np.count_nonzero(~np.isfinite(result)))
+        raise InvalidError(
+            f"the metric `{name}` gave {n_bad:,} values that are NaN or infinite; nothing was"
+            " recorded"
+        )
+    if result.shape == ():
+        return float(result), None
+    return float(np.average(result, weights=outcomes.sample_weight)), result
+
+
+def _labels(function: Function, **options: Any) -> Callable[[Outcomes], float]:
+    def compute(outcomes: Outcomes) -> float:
+        return function(
+            outcomes.y_true, outcomes.y_pred, sample_weight=outcomes.sample_weight, **options
+        )
+
+    return compute
+
+
+def _binary(function: Function) -> Callable[[Outcomes], float]:
+    def compute(outcomes: Outcomes) -> float:
+        return function(
+            outcomes.y_true,
+            outcomes.y_pred,
+            pos_label=_classes(outcomes)[-1],
+            zero_division=0,
+            sample_weight=outcomes.sample_weight,
+        )
+
+    return compute
+
+
+def _classes(outcomes: Outcomes) -> list[Any]:
+    labels = np.unique(outcomes.y_true) if outcomes.classes is None else outcomes.classes
+    return list(labels.tolist())
+
+
+def _log_loss(outcomes: Outcomes) -> float:
+    return float(
+        sk.log_loss(
+            outcomes.y_true,
+            outcomes.proba,
+            labels=outcomes.classes,
+            sample_weight=outcomes.sample_weight,
+        )
+    )
+
+
+def _brier(outcomes: Outcomes) -> float:
+    rows = MEASURES["brier_score_loss"].rows
+    assert rows is not None
+    # scikit-learn's own takes several classes only in newer releases.
+    return float(np.average(rows(outcomes), weights=outcomes.sample_weight))
+
+
+def _roc_auc(outcomes: Outcomes) -> float:
+    is_positive = outcomes.y_true == _classes(outcomes)[-1]
+    return float(
+        sk.roc_auc_score(is_positive, outcomes.positive_score, sample_weight=outcomes.sample_weight)
+    )
+
+
+_FUNCTIONS: Mapping[str, Callable[[Outcomes], float]] = {
+    "accuracy": _labels(sk.accuracy_score),
+    "balanced_accuracy": _labels(sk.balanced_accuracy_score),
+    "matthews_corrcoef": _labels(sk.matthews_corrcoef),
+    "cohen_kappa": _labels(sk.cohen_kappa_score),
+    "roc_auc": _roc_auc,
+    "log_loss": _log_loss,
+    "brier_score_loss": _brier,
+    "mean_absolute_error": _labels(sk.mean_absolute_error),
+    "mean_squared_error": _labels(sk.mean_squared_error),
+    "root_mean_squared_error": lambda o: float(np.sqrt(_labels(sk.mean_squared_error)(o))),
+    "r2": _labels(sk.r2_score),
+    **{
+        f"{name}_{average}": _labels(function, average=average, zero_division=0)
+        for name, function in (
+            ("f1", sk.f1_score),
+            ("precision", sk.precision_score),
+            ("recall", sk.recall_score),
+        )
+        for average in ("macro", "micro", "weighted")
+    },
+    "f1": _binary(sk.f1_score),
+    "precision": _binary(sk.precision_score),
+    "recall": _binary(sk.recall_score),
+}

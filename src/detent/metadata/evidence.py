@@ -13,7 +13,7 @@ from detent.domain.clock import from_us
 from detent.metadata.statements import Statements, converter
 
 if TYPE_CHECKING:
-    from detent.domain.evidence import Decision, Evaluation, Policy
+    from detent.domain.evidence import Approval, Decision, Evaluation, Policy
 
 _EVALUATION = """id, model, version, dataset, dataset_digest, n_rows, metrics_json, outcomes,
     one_row_s, created_at, created_by"""
@@ -66,6 +66,33 @@ class EvidenceTables(Statements):
         )
         return [_to_evaluation(row) for row in rows]
 
+    def count_uses_before(
+        self, model: str, version: int, *, baseline: int, dataset_digest: str, dataset: str | None
+    ) -> int:
+        """Return how often a version's rows were looked at before it was evaluated on them.
+
+        Other versions on the same rows, the baseline left out, and other rows of this version,
+        those of one name where a dataset is named.
+        """
+        first = """(SELECT MIN(f.id) FROM evaluation f WHERE f.model = :model
+            AND f.version = :version AND f.dataset_digest = :digest)"""
+        same = {"model": model, "version": version, "digest": dataset_digest}
+        others = self._number(
+            f"""SELECT COUNT(DISTINCT version) FROM evaluation WHERE model = :model
+            AND dataset_digest = :digest AND version <> :version AND version <> :baseline
+            AND id < {first}""",
+            **same,
+            baseline=baseline,
+        )
+        condition = "" if dataset is None else "AND dataset = :dataset"
+        looks = self._number(
+            f"""SELECT COUNT(DISTINCT dataset_digest) FROM evaluation WHERE model = :model
+            AND version = :version AND dataset_digest <> :digest {condition} AND id < {first}""",
+            **same,
+            **({} if dataset is None else {"dataset": dataset}),
+        )
+        return (others or 0) + (looks or 0)
+
     def outcome_digests(self) -> list[str]:
         """Return the digests of the outcomes of every evaluation whose version is there."""
         rows = self._all(
@@ -77,13 +104,14 @@ class EvidenceTables(Statements):
     def find_policy(self, model: str, alias: str) -> Policy | None:
         """Return the policy that an alias has now; None when it has none or an empty one."""
         row = self._one(
-            """SELECT id, model, alias, rules_json, reason_required, digest, created_at, created_by
-            FROM policy WHERE model = :model AND alias = :alias ORDER BY id DESC LIMIT 1""",
+            """SELECT id, model, alias, rules_json, reason_required, approvals, digest, created_at,
+                created_by FROM policy WHERE model = :model AND alias = :alias
+            ORDER BY id DESC LIMIT 1""",
             model=model,
             alias=alias,
         )
         policy = _to_policy(row) if row else None
-        return policy if policy and (policy.rules or policy.reason_required) else None
+        return policy if policy and not policy.is_empty else None
 
     def has_policy(self, model: str, alias: str) -> bool:
         """Say whether a policy was ever set: the quick question of an unprotected alias."""
@@ -103,18 +131,51 @@ class EvidenceTables(Statements):
         """Add a policy, which holds for its alias from then on."""
         rules = [{"name": rule.name, "parameters": rule.parameters} for rule in policy.rules]
         self._all(
-            """INSERT INTO policy (id, model, alias, rules_json, reason_required, digest,
-                created_at, created_by)
-            VALUES (:id, :model, :alias, :rules, :reason_required, :digest, :at, :by)""",
+            """INSERT INTO policy (id, model, alias, rules_json, reason_required, approvals,
+                digest, created_at, created_by)
+            VALUES (:id, :model, :alias, :rules, :reason_required, :approvals, :digest, :at,
+                :by)""",
             id=policy.id,
             model=policy.model,
             alias=policy.alias,
             rules=_to_json(rules),
             reason_required=int(policy.reason_required),
+            approvals=policy.approvals,
             digest=policy.digest,
             at=at_us,
             by=policy.by,
         )
+
+    def insert_approval(self, approval: Approval, *, at_us: int) -> int:
+        """Add an approval and return its number."""
+        id = self._next("approval", "id")
+        self._all(
+            """INSERT INTO approval (id, model, alias, version, created_at, created_by, reason)
+            VALUES (:id, :model, :alias, :version, :at, :by, :reason)""",
+            id=id,
+            model=approval.model,
+            alias=approval.alias,
+            version=approval.version,
+            at=at_us,
+            by=approval.by,
+            reason=approval.reason,
+        )
+        return id
+
+    def list_approvals(self, model: str, alias: str, version: int) -> list[Approval]:
+        """Return who approved of activating a version on an alias, oldest first."""
+        rows = self._all(
+            """SELECT model, alias, version, created_at, created_by, reason FROM approval
+            WHERE model = :model AND alias = :alias AND version = :version ORDER BY id""",
+            model=model,
+            alias=alias,
+            version=version,
+        )
+        return [_to_approval(row) for row in rows]
+
+    def newest_evaluation(self, model: str) -> int:
+        """Return the number of a model's newest evaluation; 0 when it has none."""
+        return self._number("SELECT MAX(id) FROM evaluation WHERE model = :model", model=model) or 0
 
     def next_decision(self) -> int:
         """Return the number that the next decision will have."""
@@ -225,9 +286,24 @@ def _to_policy(row: tuple[Any, ...]) -> Policy:
         alias=row[2],
         rules=tuple(Rule(name=rule["name"], parameters=rule["parameters"]) for rule in rules),
         reason_required=bool(row[4]),
-        digest=row[5],
-        at=from_us(row[6]),
-        by=row[7],
+        approvals=row[5],
+        digest=row[6],
+        at=from_us(row[7]),
+        by=row[8],
+    )
+
+
+@converter
+def _to_approval(row: tuple[Any, ...]) -> Approval:
+    from detent.domain.evidence import Approval
+
+    return Approval(
+        model=row[0],
+        alias=row[1],
+        version=row[2],
+        at=from_us(row[3]),
+        by=row[4],
+        reason=row[5],
     )
 
 

@@ -95,6 +95,7 @@ CREATE TABLE evaluation (
     FOREIGN KEY (model, version) REFERENCES version (model, number)
 );
 CREATE INDEX evaluation_version ON evaluation (model, version, id);
+CREATE INDEX evaluation_dataset ON evaluation (model, dataset_digest, id);
 
 CREATE TABLE policy (
     id              INTEGER PRIMARY KEY,
@@ -102,11 +103,24 @@ CREATE TABLE policy (
     alias           TEXT   NOT NULL,
     rules_json      TEXT   NOT NULL,
     reason_required INTEGER NOT NULL,
+    approvals       INTEGER NOT NULL,    -- people, beside the one who activates
     digest          TEXT   NOT NULL,
     created_at      INTEGER NOT NULL,
     created_by      TEXT   NOT NULL
 );
 CREATE INDEX policy_newest ON policy (model, alias, id);
+
+CREATE TABLE approval (                 -- who is for activating a version on an alias
+    id              INTEGER PRIMARY KEY,
+    model           TEXT   NOT NULL,
+    alias           TEXT   NOT NULL,
+    version         INTEGER NOT NULL,
+    created_at      INTEGER NOT NULL,
+    created_by      TEXT   NOT NULL,
+    reason          TEXT,
+    FOREIGN KEY (model, version) REFERENCES version (model, number)
+);
+CREATE INDEX approval_version ON approval (model, alias, version, id);
 
 CREATE TABLE decision (
     id              INTEGER PRIMARY KEY,

@@ -36,8 +36,9 @@ TOLD: Mapping[str, tuple[int, str]] = {
     ),
     "policy": (
         1,
-        "id model alias rules_json reason_required digest created_at created_by",
+        "id model alias rules_json reason_required approvals digest created_at created_by",
     ),
+    "approval": (1, "id model alias version created_at created_by reason"),
     "decision": (
         1,
         "id model alias candidate baseline outcome is_refusal results_json policy_digest override"

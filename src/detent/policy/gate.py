@@ -1,7 +1,9 @@
 """The gate: rules and evidence give an answer."""
 
 from detent.domain.evidence import Outcome, Policy, RuleResult
-from detent.policy.rules import RULES, Evidence, not_on_hold, not_rolled_back, not_withdrawn
+from detent.policy.limits import approvals
+from detent.policy.parse import RULES
+from detent.policy.rules import Evidence, not_on_hold, not_rolled_back, not_withdrawn
 
 
 def judge(policy: Policy | None, evidence: Evidence) -> tuple[Outcome, tuple[RuleResult, ...]]:
@@ -14,7 +16,9 @@ def judge(policy: Policy | None, evidence: Evidence) -> tuple[Outcome, tuple[Rul
     # A rule in force that had nothing to object to is not worth a line in the decision.
     results = [result for result in results if result.outcome is not Outcome.PASS]
     for rule in policy.rules if policy else ():
-        results.append(RULES[rule.name](evidence, **rule.parameters))
+        results.append(RULES[rule.name].function(evidence, **rule.parameters))
+    if policy and policy.approvals:
+        results.append(approvals(evidence, number=policy.approvals))
     outcomes = {result.outcome for result in results}
     for outcome in (Outcome.FAIL, Outcome.INCONCLUSIVE):
         if outcome in outcomes:

@@ -1,21 +1,28 @@
 """The rules: one pure function each, from parameters and evidence to an answer."""
 
-from collections.abc import Callable, Mapping
+from __future__ import annotations
+
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 from detent.domain.alias import Activation, Hold
 from detent.domain.clock import format_time
-from detent.domain.evidence import Evaluation, Outcome, Rule, RuleResult
+from detent.domain.evidence import Evaluation, Outcome, RuleResult
 from detent.domain.version import Version
-from detent.errors import InvalidError
+
+if TYPE_CHECKING:
+    from detent.comparison.outcomes import Outcomes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
     """All that a gate may look at, read in the transaction of the activation.
 
-    The evaluations are newest first.
+    The evaluations are newest first. ``anchor`` is the version that was last shown to be better,
+    or chosen by a person: losses that are allowed one by one must not add up unseen. ``read``
+    gives what an evaluation kept (its digest is in the row, so the answer is always the same);
+    ``count_uses`` says the how-many-th use of its rows judging the candidate on them is.
     """
 
     candidate: Version
@@ -23,8 +30,14 @@ class Evidence:
     alias: str
     candidate_evaluations: tuple[Evaluation, ...] = ()
     baseline_evaluations: tuple[Evaluation, ...] = ()
+    anchor: Version | None = None
+    anchor_evaluations: tuple[Evaluation, ...] = ()
     rolled_back: Activation | None = None
     hold: Hold | None = None
+    approvers: tuple[str, ...] = ()
+    actor: str = ""
+    read: Callable[[Evaluation], Outcomes] | None = None
+    count_uses: Callable[[Evaluation, bool], int] | None = None
 
 
 def not_withdrawn(evidence: Evidence) -> RuleResult:
@@ -67,7 +80,7 @@ def not_on_hold(evidence: Evidence) -> RuleResult:
 
 
 def at_least_as_good(
-    evidence: Evidence, *, metric: str = "accuracy", dataset: str | None = None
+    evidence: Evidence, *, metric: str | None = None, dataset: str | None = None
 ) -> RuleResult:
     """Demand that the candidate's number is at least the active version's, on the same rows.
 
@@ -78,8 +91,8 @@ def at_least_as_good(
     ----------
     evidence : Evidence
         What is known of candidate and baseline.
-    metric : str, default="accuracy"
-        The name of a metric that both evaluations have.
+    metric : str, optional
+        The name of a metric that both evaluations have; by default the candidate's first.
     dataset : str, optional
         The name of the dataset; by default the newest that both were evaluated on.
     """
@@ -91,9 +104,10 @@ def at_least_as_good(
     pair = same_rows(evidence, dataset)
     if pair is None:
         return RuleResult(
-            rule=name, outcome=Outcome.INCONCLUSIVE, text=_no_common_rows(evidence, dataset)
+            rule=name, outcome=Outcome.INCONCLUSIVE, text=no_common_rows(evidence, dataset)
         )
     ours, theirs = pair
+    metric = metric or ours.metrics[0].name
     try:
         new, old = ours[metric], theirs[metric]
     except KeyError:
@@ -144,7 +158,8 @@ def same_rows(
     return None
 
 
-def _no_common_rows(evidence: Evidence, dataset: str | None) -> str:
+def no_common_rows(evidence: Evidence, dataset: str | None) -> str:
+    """Say which of the two was not evaluated on the rows of the other."""
     candidate, baseline = evidence.candidate, evidence.baseline
     assert baseline is not None
     on = f" on {dataset}" if dataset else ""
@@ -153,63 +168,3 @@ def _no_common_rows(evidence: Evidence, dataset: str | None) -> str:
     if not evidence.baseline_evaluations:
         return f"`{baseline}` was not evaluated{on}"
     return f"`{baseline}` and `{candidate}` were not evaluated on the same rows{on}"
-
-
-RULES: Mapping[str, Callable[..., RuleResult]] = {"at_least_as_good": at_least_as_good}
-_PARAMETERS: Mapping[str, Mapping[str, type]] = {
-    "at_least_as_good": {"metric": str, "dataset": str}
-}
-
-
-def parse_rules(content: Mapping[str, Any]) -> tuple[tuple[Rule, ...], bool]:
-    """Return the rules of a policy file, and whether it demands reasons.
-
-    `content` is the parsed TOML: ``reason_required = true`` and tables ``[[rule]]``, each with
-    a ``name`` and the rule's parameters.
-
-    Raises
-    ------
-    InvalidError
-        If a key, a rule, or a parameter is unknown, or a value has the wrong type.
-
-    Examples
-    --------
-    >>> parse_rules({"rule": [{"name": "at_least_as_good", "metric": "accuracy"}]})[0]
-    (Rule(name='at_least_as_good', parameters={'metric': 'accuracy'}),)
-    """
-    for key in content:
-        if key not in ("rule", "reason_required"):
-            raise InvalidError(
-                f"a policy has no `{key}`: `reason_required` and `[[rule]]` are known; nothing was"
-                " changed"
-            )
-    required = content.get("reason_required", False)
-    tables = content.get("rule", [])
-    if not isinstance(required, bool):
-        raise InvalidError("`reason_required` is true or false; nothing was changed")
-    if not isinstance(tables, list | tuple) or not all(isinstance(t, Mapping) for t in tables):
-        raise InvalidError("rules are written as `[[rule]]` tables; nothing was changed")
-    return tuple(_parse_rule(table) for table in tables), required
-
-
-def _parse_rule(table: Mapping[str, Any]) -> Rule:
-    name = table.get("name")
-    if not isinstance(name, str) or name not in RULES:
-        raise InvalidError(
-            f"there is no rule {name!r}; nothing was changed",
-            hint=f"known rules: {', '.join(sorted(RULES))}",
-        )
-    parameters = {key: value for key, value in table.items() if key != "name"}
-    known = _PARAMETERS[name]
-    for key, value in parameters.items():
-        if key not in known:
-            raise InvalidError(
-                f"rule `{name}` has no parameter `{key}`; nothing was changed",
-                hint=f"it has: {', '.join(known)}",
-            )
-        if not isinstance(value, known[key]):
-            raise InvalidError(
-                f"`{key}` of rule `{name}` is a {known[key].__name__}, not {value!r}; nothing was"
-                " changed"
-            )
-    return Rule(name=name, parameters=parameters)

@@ -15,12 +15,12 @@ from detent.domain.reference import Reference, check_alias_name
 from detent.domain.version import Version
 from detent.errors import ConflictError, DetentError, NotFoundError, RefusedError
 from detent.registry.annotate import check_text
+from detent.registry.decide import decide, prepare
 from detent.registry.read import alias_reference, find_alias, resolve
 from detent.registry.stores import Change, Stores, change
 
 if TYPE_CHECKING:
     from detent.domain.evidence import Decision, Policy
-    from detent.metadata.tables import Tables
 
 _EVENTS = {
     ActivationKind.ACTIVATE: EventType.ALIAS_ACTIVATED,
@@ -75,6 +75,7 @@ def activate(
     if override is not None:
         override = check_text(override, "the reason of an override")
     refused: DetentError | None = None
+    prepared = prepare(stores, reference, alias)
     with change(stores, dry_run=dry_run) as step:
         tables = step.tables
         version = resolve(tables, reference)
@@ -83,7 +84,9 @@ def activate(
         _check_expected(current, expected, name)
         if current is not None and current.version == version.number:
             return current
-        decision = _decide(step, version, alias, current, reason=reason, override=override)
+        policy = tables.find_policy(version.model, alias)
+        _check_reason(policy, reason or override, version)
+        decision = decide(stores, step, version, alias, current, prepared, override=override)
         if decision is not None:
             overridden = override is not None and version.withdrawn is None
             if not overridden:
@@ -262,26 +265,6 @@ def release(stores: Stores, name: str, *, reason: str | None = None, dry_run: bo
     return held
 
 
-def gate(stores: Stores, reference: str | Reference | Version, alias: str) -> Decision:
-    """Ask the gate what it would say to an activation; nothing is changed or recorded.
-
-    Raises
-    ------
-    NotFoundError
-        If the version does not exist.
-    """
-    check_alias_name(alias)
-    from detent.domain.clock import to_us
-
-    with stores.metadata.read() as tables:
-        step = Change(tables=tables, at_us=to_us(stores.clock()), actor=stores.actor)
-        version = resolve(tables, reference)
-        current = tables.newest_activation(version.model, alias)
-        decision = _decide(step, version, alias, current, always=True)
-    assert decision is not None
-    return decision
-
-
 def _hold(step: Change, model: str, alias: str, reason: str | None) -> Hold:
     held = Hold(at=step.at, by=step.actor, reason=reason)
     step.tables.set_hold(model, alias, held, at_us=step.at_us)
@@ -333,66 +316,8 @@ def _check_expected(current: Activation | None, expected: int | None, name: str)
     )
 
 
-def _decide(
-    step: Change,
-    version: Version,
-    alias: str,
-    current: Activation | None,
-    *,
-    reason: str | None = None,
-    override: str | None = None,
-    always: bool = False,
-) -> Decision | None:
-    """Return the gate's answer; None when nothing was demanded and nothing objected."""
-    tables = step.tables
-    rolled_back = tables.find_rollback_from(version.model, alias, version.number)
-    held = tables.find_hold(version.model, alias)
-    protected = tables.has_policy(version.model, alias)
-    if not (version.withdrawn or rolled_back or held or protected or override or always):
-        return None
-    from detent.domain.evidence import Decision
-    from detent.policy.gate import judge
-    from detent.policy.rules import Evidence
-
-    policy = tables.find_policy(version.model, alias)
-    _check_reason(policy, reason or override, version, always=always)
-    baseline = None
-    if current is not None and current.version is not None:
-        baseline = tables.find_version(version.model, current.version)
-    needs_evaluations = policy is not None and bool(policy.rules)
-    evidence = Evidence(
-        candidate=version,
-        baseline=baseline,
-        alias=alias,
-        candidate_evaluations=_evaluations(tables, version) if needs_evaluations else (),
-        baseline_evaluations=_evaluations(tables, baseline) if needs_evaluations else (),
-        rolled_back=rolled_back,
-        hold=held,
-    )
-    outcome, results = judge(policy, evidence)
-    return Decision(
-        id=None if always else tables.next_decision(),
-        model=version.model,
-        alias=alias,
-        candidate=version.number,
-        baseline=baseline.number if baseline else None,
-        outcome=outcome,
-        results=results,
-        policy_digest=policy.digest if policy else None,
-        at=step.at,
-        by=step.actor,
-        override=override,
-    )
-
-
-def _evaluations(tables: Tables, version: Version | None) -> tuple[Any, ...]:
-    return tuple(tables.list_evaluations(version.model, version.number)) if version else ()
-
-
-def _check_reason(
-    policy: Policy | None, reason: str | None, version: Version, *, always: bool
-) -> None:
-    if policy is None or not policy.reason_required or reason or always:
+def _check_reason(policy: Policy | None, reason: str | None, version: Version) -> None:
+    if policy is None or not policy.reason_required or reason:
         return
     raise RefusedError(
         f"`{version}` was not activated as `{policy.model}@{policy.alias}`: its policy demands a"
@@ -439,6 +364,13 @@ def _refusal(
 
 def _evidence_hint(decision: Decision) -> str:
     versions = f"{decision.model}/{decision.baseline} and {decision.model}/{decision.candidate}"
+    needed = [result.evidence.get("rows_needed") for result in decision.failed if result.evidence]
+    more = [number for number in needed if number]
+    if more:
+        return (
+            f"evaluate {versions} on about {max(more):,} rows; see `detent gate"
+            f" {decision.model}/{decision.candidate} {decision.alias}`"
+        )
     return (
         f"evaluate {versions} on the same data:"
         " `detent evaluate VERSION --data FILE --target COLUMN`"

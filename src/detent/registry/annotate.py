@@ -1,4 +1,4 @@
-"""Changing what is said about a version, or that it may be used: note, withdraw, delete, policy."""
+"""Changing what is said of a version or may be done: note, withdraw, delete, policy, approve."""
 
 from __future__ import annotations
 
@@ -6,14 +6,16 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from detent.domain.events import EventType
-from detent.domain.reference import parse_reference
+from detent.domain.reference import check_alias_name, parse_reference
 from detent.domain.version import Version
 from detent.errors import InvalidError, RefusedError
 from detent.registry.read import alias_reference, check_model, find_alias, resolve
 from detent.registry.stores import Stores, change
 
 if TYPE_CHECKING:
-    from detent.domain.evidence import Policy
+    from datetime import datetime
+
+    from detent.domain.evidence import Approval, Policy
 
 MAX_TEXT_LENGTH = 10_000  # characters of a note or a reason
 
@@ -123,34 +125,107 @@ def set_policy(
     InvalidError
         If the content is not a policy.
     """
-    from detent.domain.digest import canonical_json, digest_of
-    from detent.domain.evidence import Policy
-    from detent.policy.rules import parse_rules
-
-    reference = alias_reference(name)
-    assert reference.alias is not None
-    rules, reason_required = parse_rules(content)
-    written = [{"name": rule.name, "parameters": rule.parameters} for rule in rules]
-    body = {"rules": written, "reason_required": reason_required}
     with change(stores, dry_run=dry_run) as step:
-        check_model(step.tables, reference.model)
-        step.tables.ensure_alias(reference.model, reference.alias)
-        policy = Policy(
+        reference = alias_reference(name)
+        assert reference.alias is not None
+        policy = read_policy(
+            reference.model,
+            reference.alias,
+            content,
             id=step.tables.next_policy(),
-            model=reference.model,
-            alias=reference.alias,
-            rules=rules,
-            reason_required=reason_required,
-            digest=digest_of(canonical_json(body)),
             at=step.at,
             by=step.actor,
         )
+        check_model(step.tables, reference.model)
+        step.tables.ensure_alias(reference.model, reference.alias)
         step.tables.insert_policy(policy, at_us=step.at_us)
         step.record(
             EventType.POLICY_SET,
-            {"model": policy.model, "alias": policy.alias, "policy": policy.id, **body},
+            {
+                "model": policy.model,
+                "alias": policy.alias,
+                "policy": policy.id,
+                "rules": [
+                    {"name": rule.name, "parameters": rule.parameters} for rule in policy.rules
+                ],
+                "reason_required": policy.reason_required,
+                "approvals": policy.approvals,
+            },
         )
     return policy
+
+
+def read_policy(
+    model: str, alias: str, content: Mapping[str, Any], *, id: int, at: datetime, by: str
+) -> Policy:
+    """Return the policy that a file's content is.
+
+    Raises
+    ------
+    InvalidError
+        If the content is not a policy.
+    """
+    from detent.domain.digest import canonical_json, digest_of
+    from detent.domain.evidence import Policy
+    from detent.policy.parse import parse_policy
+
+    text = parse_policy(content)
+    return Policy(
+        id=id,
+        model=model,
+        alias=alias,
+        rules=text.rules,
+        reason_required=text.reason_required,
+        approvals=text.approvals,
+        digest=digest_of(canonical_json(text.to_json())),
+        at=at,
+        by=by,
+    )
+
+
+def approve(
+    stores: Stores,
+    name: str | Version,
+    alias: str,
+    *,
+    reason: str | None = None,
+    dry_run: bool = False,
+) -> Approval:
+    """Record that the actor is for activating a version on an alias. Twice is safe.
+
+    Raises
+    ------
+    NotFoundError
+        If there is no such version.
+    """
+    from detent.domain.evidence import Approval
+
+    check_alias_name(alias)
+    with change(stores, dry_run=dry_run) as step:
+        version = resolve(step.tables, name)
+        for earlier in step.tables.list_approvals(version.model, alias, version.number):
+            if earlier.by == step.actor:
+                return earlier
+        approval = Approval(
+            model=version.model,
+            alias=alias,
+            version=version.number,
+            at=step.at,
+            by=step.actor,
+            reason=reason,
+        )
+        id = step.tables.insert_approval(approval, at_us=step.at_us)
+        step.record(
+            EventType.VERSION_APPROVED,
+            {
+                "approval": id,
+                "model": version.model,
+                "alias": alias,
+                "version": version.number,
+                "reason": reason,
+            },
+        )
+    return approval
 
 
 def check_text(text: str, what: str) -> str:

@@ -134,14 +134,23 @@ def _released(rows: Rows, link: Link, body: Body) -> None:
 
 
 def _policy(rows: Rows, link: Link, body: Body) -> None:
-    policy = {"rules": body["rules"], "reason_required": body["reason_required"]}
+    policy = {name: body[name] for name in ("rules", "reason_required", "approvals")}
     _alias(rows, body)
     rows["policy"][(body["policy"],)] = {
         "model": body["model"],
         "alias": body["alias"],
         "rules_json": _json(body["rules"]),
         "reason_required": int(body["reason_required"]),
+        "approvals": body["approvals"],
         "digest": digest_of(canonical_json(policy)),
+        "created_at": link.at_us,
+        "created_by": link.actor,
+    }
+
+
+def _approved(rows: Rows, link: Link, body: Body) -> None:
+    rows["approval"][(body["approval"],)] = {
+        **{name: body[name] for name in ("model", "alias", "version", "reason")},
         "created_at": link.at_us,
         "created_by": link.actor,
     }
@@ -186,5 +195,6 @@ _TELLERS: Mapping[str, Callable[[Rows, Link, Body], None]] = {
     EventType.ALIAS_HELD: _held,
     EventType.ALIAS_RELEASED: _released,
     EventType.POLICY_SET: _policy,
+    EventType.VERSION_APPROVED: _approved,
     EventType.VERSION_EVALUATED: _evaluated,
 }

@@ -35,7 +35,9 @@ def test_counts_and_differences_are_those_of_the_answers(registry: detent.Regist
     assert comparison.newly_wrong == np.sum((old == truth) & (new != truth))
     difference = comparison["accuracy"]
     assert difference.value == pytest.approx(np.mean(new == truth) - np.mean(old == truth))
-    assert difference.low is None, "no interval is claimed"
+    assert difference.low is not None
+    assert difference.high is not None
+    assert difference.low < difference.value < difference.high
     with pytest.raises(KeyError):
         comparison["r2"]
 
