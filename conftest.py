@@ -10,8 +10,11 @@ from hypothesis import settings
 settings.register_profile("detent", deadline=None, print_blob=True)
 settings.load_profile("detent")
 
-# The settings of whoever runs the tests are not those of the tests.
-for name in [name for name in os.environ if name.startswith("DETENT_")]:
+# The settings of whoever runs the tests are not those of the tests. Where data lies that may not
+# be copied into the project is no setting.
+for name in [
+    name for name in os.environ if name.startswith("DETENT_") and name != "DETENT_REFERENCE_DATA"
+]:
     del os.environ[name]
 
 

@@ -14,14 +14,15 @@ modules that take arrays, and by no other; this package imports nothing.
 ========================= ======================================================================
 counts                    the four counts of two versions that are right or wrong on the same rows
 mcnemar, proportions      whether they differ, and by how much
-planning                  how many rows would show it
-auc                       areas under ROC curves (DeLong)
+planning, power           how many rows would show it; what a rule does over all tables
+auc, auc_bootstrap        areas under ROC curves (DeLong)
 means, signs, bootstrap   means of differences of per-row losses
-losses                    the losses of each row
+losses, groups            the losses of each row; rows that are not independent
 cells, resampling         F1 and other metrics of the counts of (true, baseline, candidate)
 count_metrics             those metrics
 multiplicity              many questions asked of one data set
-evidence                  evidence label by label, and the detector after an activation
+evidence, detector        evidence label by label, and the detector after an activation
+traffic                   whether requests are split as they should be
 confidence_sequences      intervals that hold at every time
 group_sequential          a planned number of looks
 drift, calibration        inputs that change; probabilities that do not mean what they say

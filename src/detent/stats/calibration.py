@@ -77,7 +77,7 @@ def reliability(
 def calibration_error(
     probabilities: ArrayLike, happened: ArrayLike, *, n_bins: int = N_BINS
 ) -> float:
-    """Return the expected calibration error: the mean distance of a bin's probability from its share.
+    """Return the expected calibration error: how far bins' probabilities lie from their shares.
 
     Never 0 by chance alone: see `calibration_error_of_chance` for what a perfect model has.
     Guo, Pleiss, Sun, Weinberger (2017), On calibration of modern neural networks, equation 3.
