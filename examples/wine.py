@@ -38,6 +38,8 @@ except detent.RefusedError as refused:
     print(refused)
 comparison = registry.compare("wine/1", "wine/2")
 print(comparison.n_changed, "of", comparison.n_rows, "rows are answered differently")
+accuracy = comparison["accuracy"]
+print("seen with a margin of one point:", accuracy.verdict, "- rows needed:", accuracy.rows_needed)
 
 # 4. The new one fails in production: go back, and predict with what is active.
 registry.rollback("wine@production", reason="the new version failed in production")

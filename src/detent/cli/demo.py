@@ -41,7 +41,12 @@ Version 1 goes live. Both are evaluated on the same 54 rows.
 >>> registry.evaluate("wine/1", X_test, y_test, dataset="wine-test")
 >>> registry.evaluate("wine/2", X_test, y_test, dataset="wine-test")
 
-The usual rule: the candidate goes live if its accuracy is at least the active one's.
+A gate that asks for evidence says "not yet", and how many rows would decide.
+
+$ detent policy set wine@production
+$ detent gate wine/2 production
+
+The usual rule does not ask: the candidate goes live if its accuracy is at least the active one's.
 
 >>> rule = {"name": "at_least_as_good", "metric": "accuracy"}
 >>> registry.set_policy("wine@production", {"rule": [rule]}).rules
@@ -49,12 +54,7 @@ The usual rule: the candidate goes live if its accuracy is at least the active o
 
 That was a tie, and the rule takes a tie for an improvement. What it cannot know:
 
->>> comparison = registry.compare("wine/1", "wine/2")
->>> comparison["accuracy"]
->>> print(comparison.n_changed, "of", comparison.n_rows, "rows answered differently")
->>> size = comparison.candidate_size_bytes / comparison.baseline_size_bytes
->>> time = comparison.candidate_one_row_s / comparison.baseline_one_row_s
->>> print(f"wine/2 is {size:.1f} times as large, and takes {time:.1f} times as long for a row")
+$ detent compare wine/1 wine/2
 
 Nothing on these rows tells the two apart, and the new one costs more. Then it fails in
 production. The way back is one command; it needs no gate, no file of the bad version, no restart.

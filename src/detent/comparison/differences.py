@@ -145,16 +145,17 @@ def _judged(
     gain = narrow.interval.low if sign > 0 else -narrow.interval.high
     if is_relative and sign < 0 and measure.kind is Kind.MEAN and _is_unweighted(pair):
         gain = _slack_at_worst(pair, measure, margin, alpha) - allowed
+    low, high = wide.interval.low, wide.interval.high
     n_changed = int(np.count_nonzero(pair.is_changed))
     if n_changed < _FEW or wide.standard_error == 0:
         # Resampling rows that hardly differ shows no spread, and would let anything pass.
-        unseen = _unseen(pair, measure, alpha)
-        if -unseen < gain:
-            gain = -unseen
-            caveats += (
-                f"only {n_changed:,} rows are answered differently: the limit is the one that so"
-                " many rows without any disagreement would give",
-            )
+        gain = min(gain, -_unseen(pair, measure, alpha))
+        reach = _unseen(pair, measure, (1 - CONFIDENCE) / 2)
+        low, high = min(low, -reach), max(high, reach)
+        caveats += (
+            f"only {n_changed:,} rows are answered differently: the interval is at least as wide as"
+            " so many rows without any disagreement would give",
+        )
     verdict = judge(
         gain_at_worst=gain,
         margin=allowed,
@@ -167,8 +168,8 @@ def _judged(
         candidate=wide.candidate,
         n=wide.n,
         greater_is_better=measure.greater_is_better,
-        low=wide.interval.low,
-        high=wide.interval.high,
+        low=low,
+        high=high,
         confidence=CONFIDENCE,
         at_worst=sign * gain,
         alpha=alpha,
