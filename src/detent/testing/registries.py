@@ -93,6 +93,7 @@ def _judge(registry: Registry, stores: Stores) -> None:
         version = registry.version(f"fraud/{number}")
         evaluate(stores, version, model, rows, y, dataset="four rows", metrics=["accuracy"])
     registry.activate("fraud/3", "production")
+    registry.approve("fraud/6", "production", reason="looked at it")
     with suppress(RefusedError):
         registry.activate("fraud/6", "production")
 
