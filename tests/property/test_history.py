@@ -82,6 +82,7 @@ class RegistryMachine(RuleBasedStateMachine):
         super().__init__()
         self.metadata, self.blobs = self.open_stores()
         self.now = utc_now() + timedelta(days=1000)
+        self.approved: set[tuple[str, int]] = set()
         self.versions: dict[str, list[Kept]] = {"fraud": [], "wine": []}
         self.aliases: dict[str, Moves] = {}
         self.n_entries = 0
@@ -298,6 +299,19 @@ class RegistryMachine(RuleBasedStateMachine):
             self.registry.set_policy(alias, POLICIES[policy])
             self.aliases.setdefault(alias, Moves()).policy = policy
             self.tick()
+
+    @rule(alias=ALIASES, number=NUMBERS)
+    def approve(self, alias: str, number: int) -> None:
+        """Approving is recorded once a person, and changes nothing that is active."""
+        model, name = alias.split("@")
+        if self.find(model, number) is None:
+            with pytest.raises(NotFoundError):
+                self.registry.approve(f"{model}/{number}", name)
+            return
+        approval = self.registry.approve(f"{model}/{number}", name)
+        if (alias, number) not in self.approved:
+            assert approval.at == self.tick()
+            self.approved.add((alias, number))
 
     @rule(alias=ALIASES, model=MODELS, number=NUMBERS)
     def note(self, alias: str, model: str, number: int) -> None:

@@ -20,7 +20,10 @@ from typing import Any
 
 import pytest
 
+from detent.domain.clock import from_us
 from detent.domain.events import EventType, check_chain
+from detent.domain.evidence import Evaluation
+from detent.domain.version import Version
 from detent.errors import InvalidError, NotFoundError
 from detent.metadata.base import SCHEMA_VERSION, Metadata
 from detent.metadata.tables import Tables
@@ -280,9 +283,60 @@ class MetadataContract:
                 write(tables, value)
         assert _names(metadata) == []
 
+    def test_looks_at_rows_are_counted_in_their_order(self, metadata: Metadata) -> None:
+        _write(metadata, "fraud")
+        with metadata.write() as tables:
+            for number in (1, 2, 3, 4):
+                tables.insert_version(_version(number), at_us=number, duration_s=None)
+            for id, (version, name, digest) in enumerate(
+                [(1, "a", "x"), (2, "a", "x"), (3, "b", "y"), (3, "a", "z"), (3, "a", "x")], start=1
+            ):
+                tables.insert_evaluation(_evaluation(id, version, name, digest), at_us=id)
+
+        def uses(version: int, baseline: int, dataset: str | None = None) -> int:
+            return metadata.current.count_uses_before(
+                "fraud", version, baseline=baseline, dataset_digest="x", dataset=dataset
+            )
+
+        assert uses(2, baseline=1) == 0
+        assert uses(1, baseline=2) == 0, "later looks do not count"
+        assert uses(3, baseline=1) == 1 + 2, "version 2 on these rows, and two other data sets"
+        assert uses(3, baseline=1, dataset="a") == 1 + 1
+        assert uses(4, baseline=1) == 0, "never evaluated on these rows"
+        assert metadata.current.newest_evaluation("fraud") == 5
+        assert metadata.current.newest_evaluation("wine") == 0
+
     def test_a_new_database_finds_no_damage(self, metadata: Metadata) -> None:
         _write(metadata, "fraud")
         assert metadata.find_damage() == []
+
+
+def _version(number: int) -> Version:
+    return Version(
+        model="fraud",
+        number=number,
+        digest=f"sha256:{number:064d}",
+        format="files",
+        size_bytes=1,
+        created_at=from_us(number),
+        created_by="ana",
+    )
+
+
+def _evaluation(id: int, version: int, dataset: str, digest: str) -> Evaluation:
+    return Evaluation(
+        id=id,
+        model="fraud",
+        version=version,
+        dataset=dataset,
+        dataset_digest=digest,
+        n_rows=1,
+        metrics=(),
+        outcomes="none",
+        one_row_s=None,
+        at=from_us(id),
+        by="ana",
+    )
 
 
 def _write(metadata: Metadata, model: str) -> None:
