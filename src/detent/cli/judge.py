@@ -35,6 +35,7 @@ def _evaluate_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _evaluate(call: Call) -> None:
     from pathlib import PurePath
+    from urllib.parse import urlsplit
 
     from detent.data.load import read_rows, take_column
 
@@ -46,7 +47,7 @@ def _evaluate(call: Call) -> None:
         call.reference,
         X,
         y,
-        dataset=call.dataset or PurePath(call.data).stem,
+        dataset=call.dataset or PurePath(urlsplit(call.data).path).stem,
         metrics=call.metrics.split(",") if call.metrics else None,
         slices=_slices(call.slices) if call.slices else None,
         groups=call.groups,

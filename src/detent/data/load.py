@@ -1,7 +1,8 @@
 """Reading rows and their true values from a file."""
 
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
+from urllib.parse import urlsplit
 
 from detent.errors import InvalidError, NotFoundError
 
@@ -23,7 +24,8 @@ def read_rows(path: str | Path, target: str) -> tuple[Any, Any]:
     Parameters
     ----------
     path : str or Path
-        A CSV, TSV, Parquet, Arrow (Feather) or JSON-lines file.
+        A CSV, TSV, Parquet, Arrow (Feather) or JSON-lines file, or the URL of one: ``https:`` and
+        ``file:``, and others as far as pandas finds a package for them.
     target : str
         The name of the column of true values.
 
@@ -41,11 +43,12 @@ def read_rows(path: str | Path, target: str) -> tuple[Any, Any]:
     InvalidError
         If the file cannot be read, is of another kind or holds no row; or pandas is missing.
     """
-    path = Path(path)
-    reader = _READERS.get(path.suffix.lower())
+    is_url = "://" in str(path) or str(path).startswith("file:")
+    name = PurePosixPath(urlsplit(str(path)).path) if is_url else Path(path)
+    reader = _READERS.get(name.suffix.lower())
     if reader is None:
         raise InvalidError(
-            f"{path.name} is not a kind of file that can be read",
+            f"{name.name} is not a kind of file that can be read",
             hint=f"known endings: {', '.join(_READERS)}",
         )
     try:
@@ -54,10 +57,10 @@ def read_rows(path: str | Path, target: str) -> tuple[Any, Any]:
         raise InvalidError(
             "reading files of rows needs pandas", hint='pip install "detent[data]"'
         ) from None
-    options: dict[str, Any] = {".tsv": {"sep": "\t"}}.get(path.suffix.lower(), {})
+    options: dict[str, Any] = {".tsv": {"sep": "\t"}}.get(name.suffix.lower(), {})
     options |= {"lines": True} if reader == "read_json" else {}
     try:
-        rows = getattr(pandas, reader)(path, **options)
+        rows = getattr(pandas, reader)(str(path), **options)
     except FileNotFoundError:
         raise NotFoundError(f"there is no file {path}") from None
     except (ImportError, OSError, ValueError) as error:
@@ -78,15 +81,16 @@ def take_column(X: Any, name: str, path: str | Path) -> tuple[Any, Any]:
         If there is no such column.
     """
     if name not in X.columns:
-        raise _no_column(Path(path), name, [str(column) for column in X.columns])
+        raise _no_column(str(path), name, [str(column) for column in X.columns])
     return X.drop(columns=name), X[name]
 
 
-def _no_column(path: Path, target: str, names: list[str]) -> NotFoundError:
+def _no_column(path: str, target: str, names: list[str]) -> NotFoundError:
     import difflib
 
     near = difflib.get_close_matches(target, names, n=1)
     question = f"; did you mean `{near[0]}`?" if near else ""
     return NotFoundError(
-        f"{path.name} has no column `{target}`{question}", hint=f"it has: {', '.join(names[:20])}"
+        f"{PurePosixPath(path).name} has no column `{target}`{question}",
+        hint=f"it has: {', '.join(names[:20])}",
     )
