@@ -10,12 +10,12 @@ from hypothesis import settings
 settings.register_profile("detent", deadline=None, print_blob=True)
 settings.load_profile("detent")
 
-# The settings of whoever runs the tests are not those of the tests. Where data lies that may not
-# be copied into the project is no setting.
-for name in [
-    name for name in os.environ if name.startswith("DETENT_") and name != "DETENT_REFERENCE_DATA"
-]:
-    del os.environ[name]
+# The settings of whoever runs the tests are not those of the tests. DETENT_TEST_… name servers to
+# test with (`tests/servers` reads them), and where data lies that may not be copied into the
+# project is no setting.
+for name in list(os.environ):
+    if name.startswith("DETENT_") and not name.startswith(("DETENT_TEST_", "DETENT_REFERENCE_")):
+        del os.environ[name]
 
 
 @pytest.fixture(autouse=True)

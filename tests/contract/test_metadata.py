@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from detent.metadata.base import Metadata
+from detent.metadata.postgres import PostgresMetadata
 from detent.metadata.sqlite import SqliteMetadata
 from detent.testing.metadata import MetadataContract, Opener
 
@@ -27,3 +28,10 @@ class TestSqliteInMemory(MetadataContract):
         made = SqliteMetadata(None)
         yield made
         made.close()
+
+
+@pytest.mark.integration
+class TestPostgres(MetadataContract):
+    @pytest.fixture
+    def opener(self, postgres_url: str) -> Opener:
+        return partial(PostgresMetadata, postgres_url)

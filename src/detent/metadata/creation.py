@@ -2,9 +2,12 @@
 
 import errno
 import os
+import re
 import sqlite3
+from collections.abc import Mapping
 from contextlib import suppress
 from importlib import resources
+from types import MappingProxyType
 
 from detent.domain.events import GENESIS, EventType
 from detent.errors import ConflictError
@@ -45,7 +48,9 @@ def make_database(path: str, *, building: str, at_us: int, actor: str) -> None:
     try:
         raw.execute("PRAGMA journal_mode=WAL")
         raw.execute("PRAGMA synchronous=FULL")
+        raw.execute("BEGIN IMMEDIATE")
         build_tables(_Building(raw), at_us=at_us, actor=actor)
+        raw.execute("COMMIT")
         raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     finally:
         raw.close()
@@ -58,10 +63,20 @@ def make_database(path: str, *, building: str, at_us: int, actor: str) -> None:
     _fsync_folder(folder)
 
 
-def build_tables(connection: Connection, *, at_us: int, actor: str) -> None:
-    """Make the tables of an empty database, and write its first event."""
+def build_tables(
+    connection: Connection,
+    *,
+    at_us: int,
+    actor: str,
+    types: Mapping[str, str] = MappingProxyType({}),
+) -> Tables:
+    """Make the tables of an empty database and write its first event, in an open transaction.
+
+    `types` are the words of this database for those of ``schema.sql``.
+    """
     schema = resources.files("detent.metadata").joinpath("schema.sql").read_text()
-    connection.execute("BEGIN IMMEDIATE", {})
+    for word, own in types.items():
+        schema = re.sub(rf"\b{word}\b", own, schema)
     for statement in schema.split(";\n"):
         if statement.strip():
             connection.execute(statement, {})
@@ -73,7 +88,7 @@ def build_tables(connection: Connection, *, at_us: int, actor: str) -> None:
         at_us=at_us,
         actor=actor,
     )
-    connection.execute("COMMIT", {})
+    return tables
 
 
 class _Building:

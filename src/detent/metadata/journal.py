@@ -17,6 +17,10 @@ _EVENT = "seq, created_at, actor, type, body_json, previous, digest"
 class JournalTables(Statements):
     """The journal and its head."""
 
+    # Place and digest of the event that was added last through these tables: what to look for
+    # when the answer to a commit is lost.
+    appended: tuple[int, str] | None = None
+
     def journal_head(self) -> tuple[int, str]:
         """Return sequence number and digest of the newest event, as kept beside the journal."""
         seq, digest = self._registry("journal_seq, journal_digest")
@@ -57,6 +61,7 @@ class JournalTables(Statements):
             seq=seq,
             digest=digest,
         )
+        self.appended = seq, digest
         return seq
 
     def list_events(

@@ -180,7 +180,9 @@ class SqliteMetadata:
                 raw = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
                 raw.execute("PRAGMA foreign_keys=ON")
                 rows = _Rows(raw, self.location, self._mutex)
+                rows.execute("BEGIN", {})
                 build_tables(rows, at_us=to_us(utc_now()), actor="memory")
+                rows.execute("COMMIT", {})
                 self._shared = _Connection(raw, rows)
             return self._shared
 

@@ -184,7 +184,7 @@ class VersionTables(Statements):
         counts = {
             word: self._number(
                 """SELECT COUNT(*) FROM (SELECT 1 FROM version_word
-                WHERE model = :model AND word = :word LIMIT 100) AS some""",
+                WHERE model = :model AND word = :word LIMIT 100) AS few""",
                 model=model,
                 word=word,
             )
