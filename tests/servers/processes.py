@@ -1,4 +1,4 @@
-"""Server processes that tests and benchmarks start: as another user where needed, ended for sure."""
+"""Server processes of tests and benchmarks: as another user where needed, ended for sure."""
 
 import os
 import pwd
@@ -7,6 +7,7 @@ import signal
 import subprocess
 import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 OTHER_USER = "nobody"  # some servers do not run as root
@@ -77,19 +78,15 @@ def stop(process: subprocess.Popen[bytes], *, patience_s: float = 10.0) -> None:
     """End a server and all its children: politely first."""
     if process.poll() is None:
         process.send_signal(signal.SIGINT)
-        try:
+        with suppress(subprocess.TimeoutExpired):
             process.wait(patience_s)
-        except subprocess.TimeoutExpired:
-            pass
     kill(process)
 
 
 def kill(process: subprocess.Popen[bytes]) -> None:
     """End a server and all its children at once: they have no time for anything."""
-    try:
+    with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
     process.wait()
 
 
