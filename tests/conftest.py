@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 
 import pytest
-from tests.servers import postgres
+from tests.servers import ceph, postgres
+from tests.servers.ceph import S3, Bucket
 from tests.servers.processes import NoServerError
 
 
@@ -22,3 +23,23 @@ def postgres_url(postgres_server: str) -> Iterator[str]:
     """Return the URL of a place on that server without a registry."""
     with postgres.new_schema(postgres_server) as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def shared_bucket() -> Iterator[tuple[S3, Bucket]]:
+    """Return an S3 server, and a bucket on it."""
+    try:
+        with ceph.s3_server() as s3, ceph.new_bucket(s3) as made:
+            yield s3, made
+    except NoServerError as error:
+        pytest.skip(f"NOT TESTED: no S3 here: {error}; or name one: DETENT_TEST_S3")
+
+
+@pytest.fixture
+def bucket(shared_bucket: tuple[S3, Bucket], monkeypatch: pytest.MonkeyPatch) -> Bucket:
+    """Return an empty place in a bucket, with the credentials for it in the environment."""
+    s3, made = shared_bucket
+    for name, text in s3.environment.items():
+        monkeypatch.setenv(name, text)
+    made.empty()
+    return made

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os.path
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from detent.errors import InvalidError
@@ -16,7 +18,9 @@ if TYPE_CHECKING:
     from detent.blobs.base import Blobs
 
 
-def connect(url: str | Path | None = None, *, user: str | None = None) -> Registry:
+def connect(
+    url: str | Path | None = None, *, user: str | None = None, blobs: str | Path | None = None
+) -> Registry:
     """Open a registry.
 
     Nothing is made on disk: the first `Registry.register` makes the folder. Opening costs
@@ -25,28 +29,40 @@ def connect(url: str | Path | None = None, *, user: str | None = None) -> Regist
     Parameters
     ----------
     url : str or Path, optional
-        A folder (``./registry``, ``file:///srv/models``), or ``memory:`` for a registry that is
-        gone with its process. By default ``DETENT_URL``, ``detent.toml``, or the nearest
-        ``.detent/`` here or above.
+        A folder (``./registry``, ``file:///srv/models``); ``postgresql://host/database``, with
+        `blobs` beside it; or ``memory:`` for a registry that is gone with its process. By default
+        ``DETENT_URL``, ``detent.toml``, or the nearest ``.detent/`` here or above.
     user : str, optional
         Who acts, for the history. By default ``DETENT_USER`` or the login name.
+    blobs : str or Path, optional
+        Where a registry in PostgreSQL keeps its bytes: ``s3://bucket/prefix``, ``gs://…``,
+        ``az://…``, or a folder that all its machines share. A parameter ``blobs`` in the URL comes
+        first; by default it is ``DETENT_BLOBS``. Other registries keep them where they are.
 
     Returns
     -------
     Registry
-        May be shared between threads, and used after a fork.
+        May be shared between threads, and used after a fork (with bytes in an object store: if
+        they were not used before it).
 
     Raises
     ------
     InvalidError
-        If the URL is of a kind that is not known, or a setting is malformed.
+        If the URL is of a kind that is not known, a setting is malformed, or an extra is not
+        installed.
 
     Examples
     --------
     >>> connect("memory:", user="ana")
     <Registry memory: as ana>
     """
-    return open_registry(read_settings(url=str(url) if url is not None else None, user=user))
+    return open_registry(
+        read_settings(
+            url=str(url) if url is not None else None,
+            user=user,
+            blobs=str(blobs) if blobs is not None else None,
+        )
+    )
 
 
 def open_registry(settings: Settings) -> Registry:
@@ -55,6 +71,8 @@ def open_registry(settings: Settings) -> Registry:
 
 
 def _stores(settings: Settings) -> Stores:
+    if settings.url.startswith(("postgresql:", "postgres:")):
+        return _postgres(settings)
     from detent.metadata.sqlite import SqliteMetadata
 
     if settings.url == "memory:":
@@ -65,6 +83,55 @@ def _stores(settings: Settings) -> Stores:
         open_blobs=lambda: _open_local(os.path.join(folder, "blobs")),
         actor=settings.user,
     )
+
+
+def _postgres(settings: Settings) -> Stores:
+    from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+    parts = urlsplit(settings.url)
+    given = parse_qsl(parts.query, keep_blank_values=True)
+    blobs = dict(given).get("blobs") or settings.blobs
+    rest = [(name, text) for name, text in given if name != "blobs"]
+    if blobs is None:
+        raise InvalidError(
+            "a registry in PostgreSQL keeps its bytes elsewhere, and nothing says where",
+            hint="set DETENT_BLOBS to `s3://bucket/prefix`, or add `?blobs=s3://bucket/prefix` to"
+            " the URL",
+        )
+    with _extra("postgres"):
+        from detent.metadata.postgres import PostgresMetadata
+    return Stores(
+        metadata=PostgresMetadata(urlunsplit(parts._replace(query=urlencode(rest)))),
+        open_blobs=lambda: _open_blobs(blobs, settings),
+        actor=settings.user,
+    )
+
+
+def _open_blobs(url: str, settings: Settings) -> Blobs:
+    if "://" not in url or url.startswith("file:"):
+        return _open_local(_folder(url))
+    with _extra("s3"):
+        from detent.blobs.remote import RemoteBlobs
+    remote = RemoteBlobs(url)
+    if not settings.cache or not settings.cache_bytes:
+        return remote
+    from pathlib import Path
+
+    from detent.blobs.cache import CachedBlobs
+
+    folder = Path(settings.cache).expanduser()
+    return CachedBlobs(remote, folder, limit_bytes=settings.cache_bytes)
+
+
+@contextmanager
+def _extra(name: str) -> Iterator[None]:
+    try:
+        yield
+    except ImportError as error:
+        raise InvalidError(
+            f"this kind of URL needs a part of detent that is not installed ({error})",
+            hint=f"pip install 'detent[{name}]'",
+        ) from error
 
 
 def _open_memory() -> Blobs:
@@ -91,7 +158,8 @@ def _folder(url: str) -> str:
     if parts.scheme != "file":
         raise InvalidError(
             f"`{parts.scheme}:` is not a kind of registry that this release knows",
-            hint="name a folder (`./registry`, `file:///srv/models`) or `memory:`",
+            hint="name a folder (`./registry`, `file:///srv/models`), `postgresql://…` or"
+            " `memory:`",
         )
     if parts.netloc not in ("", "localhost"):
         raise InvalidError(

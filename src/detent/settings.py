@@ -7,15 +7,24 @@ from detent.domain.value import value
 from detent.errors import InvalidError
 
 FOLDER = ".detent"  # what `detent init` makes, and what is looked for here and above
-_KNOWN = ("url", "user")
+CACHE_SIZE = "10 GB"
+_KNOWN = ("url", "user", "blobs", "cache", "cache_size")
+_UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 
 
 @value
 class Settings:
-    """Where the registry is and who acts. ``origins`` says where each value came from."""
+    """Where the registry is and who acts. ``origins`` says where each value came from.
+
+    ``blobs`` is where a registry in PostgreSQL keeps its bytes; ``cache`` the folder for copies of
+    distant ones, at most ``cache_bytes`` together.
+    """
 
     url: str
     user: str
+    blobs: str | None = None
+    cache: str | None = None
+    cache_bytes: int = 0
     origins: Mapping[str, str]
 
 
@@ -23,6 +32,7 @@ def read_settings(
     *,
     url: str | None = None,
     user: str | None = None,
+    blobs: str | None = None,
     environment: Mapping[str, str] = os.environ,
     folder: str | os.PathLike[str] | None = None,
 ) -> Settings:
@@ -30,10 +40,11 @@ def read_settings(
 
     Parameters
     ----------
-    url, user : str, optional
+    url, user, blobs : str, optional
         What the caller gave: comes first.
     environment : mapping, default=os.environ
-        ``DETENT_URL`` and ``DETENT_USER`` come second.
+        ``DETENT_URL``, ``DETENT_USER``, ``DETENT_BLOBS``, ``DETENT_CACHE`` and
+        ``DETENT_CACHE_SIZE`` come second.
     folder : path, optional
         Where to look for ``detent.toml`` and ``.detent/``, here and above; by default the
         current folder.
@@ -41,17 +52,17 @@ def read_settings(
     Raises
     ------
     InvalidError
-        If ``detent.toml`` is malformed.
+        If ``detent.toml`` or a value is malformed.
     """
     start = os.path.abspath(folder or os.getcwd())
-    given = {"url": url, "user": user}
+    given = {"url": url, "user": user, "blobs": blobs}
     values: dict[str, str] = {}
     origins: dict[str, str] = {}
     file_path = _nearest(start, "detent.toml")
     file_values = _read_file(file_path) if file_path else {}
     for name in _KNOWN:
         variable = f"DETENT_{name.upper()}"
-        if given[name]:
+        if given.get(name):
             values[name], origins[name] = str(given[name]), "given"
         elif environment.get(variable):
             values[name], origins[name] = environment[variable], variable
@@ -64,7 +75,19 @@ def read_settings(
     if "user" not in values:
         values["user"], origins["user"] = _login(environment), "login"
     _check_user(values["user"])
-    return Settings(url=values["url"], user=values["user"], origins=origins)
+    if "cache" not in values:
+        base = environment.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+        values["cache"], origins["cache"] = os.path.join(base, "detent"), "default"
+    if "cache_size" not in values:
+        values["cache_size"], origins["cache_size"] = CACHE_SIZE, "default"
+    return Settings(
+        url=values["url"],
+        user=values["user"],
+        blobs=values.get("blobs"),
+        cache=values["cache"],
+        cache_bytes=_size(values["cache_size"]),
+        origins=origins,
+    )
 
 
 def _nearest(folder: str, name: str) -> str | None:
@@ -89,10 +112,22 @@ def _read_file(path: str) -> dict[str, str]:
             raise InvalidError(f"{path} has no setting `{key}`: {', '.join(_KNOWN)} are known")
         if not isinstance(text, str):
             raise InvalidError(f"`{key}` in {path} is text, not {text!r}")
-    if "url" in content and "://" not in content["url"] and content["url"] != "memory:":
-        # Relative to the file that says it.
-        content["url"] = os.path.join(os.path.dirname(path), content["url"])
+    for name in ("url", "blobs", "cache"):
+        if name in content and "://" not in content[name] and content[name] != "memory:":
+            # Relative to the file that says it.
+            content[name] = os.path.join(os.path.dirname(path), content[name])
     return content
+
+
+def _size(text: str) -> int:
+    import re
+
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([A-Z]*)", text.strip().upper())
+    if not found or found[2] not in _UNITS:
+        raise InvalidError(
+            f"`cache_size` is a size such as `10 GB` or `500 MB`, or 0 for no cache, not {text!r}"
+        )
+    return int(float(found[1]) * _UNITS[found[2]])
 
 
 def _login(environment: Mapping[str, str]) -> str:

@@ -6,10 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.servers.ceph import Bucket
 
 from detent.blobs.base import Blobs, put
 from detent.blobs.local import LocalBlobs
 from detent.blobs.memory import MemoryBlobs
+from detent.blobs.remote import RemoteBlobs
 from detent.testing.blobs import BlobsContract
 
 
@@ -58,3 +60,18 @@ class TestLocalBlobs(BlobsContract):
         blobs.delete(digest)
         (tmp_path / "deep" / "blobs" / "sha256" / digest[7:9]).rmdir()
         assert put(blobs, b"first") == digest
+
+
+@pytest.mark.integration
+class TestRemoteBlobs(BlobsContract):
+    @pytest.fixture
+    def blobs(self, bucket: Bucket) -> Blobs:
+        return RemoteBlobs(bucket.url)
+
+    @pytest.fixture
+    def reopen(self, bucket: Bucket) -> Callable[[], Blobs]:
+        return lambda: RemoteBlobs(bucket.url)
+
+    @pytest.fixture
+    def spoil(self, bucket: Bucket) -> Callable[[str, bytes], None]:
+        return bucket.spoil

@@ -38,6 +38,11 @@ class S3:
     secret: str
     region: str = "us-east-1"
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """What a user would set."""
+        return {"AWS_ACCESS_KEY_ID": self.key, "AWS_SECRET_ACCESS_KEY": self.secret}
+
     def client(self) -> Any:
         """Return a client of botocore: it makes buckets, and does things behind our back."""
         from botocore.config import Config
@@ -226,19 +231,64 @@ def s3_server() -> Iterator[S3]:
         server.stop()
 
 
-@contextmanager
-def new_bucket(s3: S3) -> Iterator[str]:
-    """Give the name of a new bucket; remove it with all that is in it in the end."""
-    client = s3.client()
-    bucket = f"detent-test-{secrets.token_hex(8)}"
-    client.create_bucket(Bucket=bucket)
-    yield bucket
-    for upload in client.list_multipart_uploads(Bucket=bucket).get("Uploads", []):
-        client.abort_multipart_upload(
-            Bucket=bucket, Key=upload["Key"], UploadId=upload["UploadId"]
+class Bucket:
+    """A bucket of our own, and what is done to it behind the store's back."""
+
+    def __init__(self, s3: S3) -> None:
+        self.name = f"detent-test-{secrets.token_hex(8)}"
+        self.client = s3.client()
+        self.client.create_bucket(Bucket=self.name)
+        self._parameters = f"endpoint={s3.endpoint}&region={s3.region}"
+        self.empty()
+
+    @property
+    def url(self) -> str:
+        """The place for the blobs of one registry."""
+        return f"s3://{self.name}/{self._prefix}?{self._parameters}"
+
+    def empty(self) -> None:
+        """Go to a place in it where nothing is."""
+        self._prefix = f"some/{secrets.token_hex(8)}"
+
+    def key(self, digest: str) -> str:
+        """Return the name of a blob's object."""
+        return f"{self._prefix}/sha256/{digest[7:9]}/{digest[9:]}"
+
+    def spoil(self, digest: str, data: bytes) -> None:
+        """Replace the bytes of a blob."""
+        self.client.put_object(Bucket=self.name, Key=self.key(digest), Body=data)
+
+    def begin_upload(self, digest: str, part: bytes) -> None:
+        """Begin a multipart upload, as a writer that is killed then."""
+        names = {"Bucket": self.name, "Key": self.key(digest)}
+        names["UploadId"] = self.client.create_multipart_upload(**names)["UploadId"]
+        self.client.upload_part(**names, PartNumber=1, Body=part)
+
+    def uploads(self) -> list[dict[str, Any]]:
+        """Return the multipart uploads that are not finished."""
+        found: list[dict[str, Any]] = self.client.list_multipart_uploads(Bucket=self.name).get(
+            "Uploads", []
         )
-    for page in client.get_paginator("list_objects_v2").paginate(Bucket=bucket):
-        for item in page.get("Contents", []):
-            client.delete_object(Bucket=bucket, Key=item["Key"])
-    client.delete_bucket(Bucket=bucket)
-    client.close()
+        return found
+
+    def remove(self) -> None:
+        """Remove it with all that is in it."""
+        for upload in self.uploads():
+            self.client.abort_multipart_upload(
+                Bucket=self.name, Key=upload["Key"], UploadId=upload["UploadId"]
+            )
+        for page in self.client.get_paginator("list_objects_v2").paginate(Bucket=self.name):
+            for item in page.get("Contents", []):
+                self.client.delete_object(Bucket=self.name, Key=item["Key"])
+        self.client.delete_bucket(Bucket=self.name)
+        self.client.close()
+
+
+@contextmanager
+def new_bucket(s3: S3) -> Iterator[Bucket]:
+    """Give a new bucket; remove it in the end."""
+    bucket = Bucket(s3)
+    try:
+        yield bucket
+    finally:
+        bucket.remove()

@@ -44,7 +44,8 @@ class Blobs(Protocol):
 
         When the block ends without an exception the bytes are durable under their digest; after
         an exception nothing is there, or all of it. Writing the same bytes again is safe, and
-        mends a stored copy that went bad.
+        mends a stored copy that went bad. (A store may take a large blob of the right size for a
+        good one: who knows that it is bad removes it first.)
 
         Raises
         ------
@@ -82,6 +83,12 @@ class Blobs(Protocol):
     def discard(self, name: str) -> None:
         """Remove something that `list_unfinished` named."""
         ...
+
+
+def past_cache(blobs: Blobs) -> Blobs:
+    """Return the store itself: what is checked there must not come from a local copy."""
+    origin: Blobs = getattr(blobs, "origin", blobs)
+    return origin
 
 
 Progress = Callable[[int], None]  # told how many more bytes were done

@@ -110,7 +110,7 @@ def repair(
             break
         for digest, path in found.items():
             if not dry_run:
-                _restore(stores, path)
+                _restore(stores, digest, path)
             restored.append(digest)
         if dry_run:
             wanted = {digest: p for digest, p in wanted.items() if digest not in found}
@@ -135,7 +135,8 @@ def _find(folder: Path, digests: set[str]) -> dict[str, Path]:
     return found
 
 
-def _restore(stores: Stores, path: Path) -> None:
+def _restore(stores: Stores, digest: str, path: Path) -> None:
+    stores.blobs.delete(digest)  # a bad copy of the right size could be taken for a good one
     with path.open("rb") as stream, stores.blobs.create() as writer:
         while chunk := stream.read(CHUNK):
             writer.write(chunk)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from detent.blobs.base import Progress, hash_stream
+from detent.blobs.base import Progress, hash_stream, past_cache
 from detent.domain.clock import from_us
 from detent.domain.digest import short_digest
 from detent.domain.events import Link, check_chain
@@ -147,7 +147,7 @@ def verify_blobs(
 
 def _check_blob(stores: Stores, digest: str, progress: Progress | None) -> tuple[int, str | None]:
     try:
-        with stores.blobs.open(digest) as stream:
+        with past_cache(stores.blobs).open(digest) as stream:
             size, actual = hash_stream(stream, progress=progress)
     except NotFoundError:
         return 0, "is missing"
