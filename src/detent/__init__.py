@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from detent.domain.report import (
         BlobProblem,
         Change,
+        CopyReport,
         JournalReport,
         PruneReport,
         RepairReport,
@@ -62,6 +63,7 @@ __all__ = [
     "Code",
     "Comparison",
     "ConflictError",
+    "CopyReport",
     "CorruptError",
     "Data",
     "Decision",
@@ -142,6 +144,7 @@ _HOMES = {
     "detent.domain.report": (
         "BlobProblem",
         "Change",
+        "CopyReport",
         "JournalReport",
         "PruneReport",
         "RepairReport",

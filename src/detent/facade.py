@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     )
     from detent.domain.report import (
         Change,
+        CopyReport,
         JournalReport,
         PruneReport,
         RepairReport,
@@ -1030,6 +1031,42 @@ class Registry:
 
         name = str(reference) if reference is not None else None
         return repair(self._stores, Path(folder), name, dry_run=dry_run)
+
+    def copy_to(
+        self, target: Registry, *, progress: Progress | None = None, dry_run: bool = False
+    ) -> CopyReport:
+        """Copy all of this registry to another place, with its journal as it is.
+
+        Parameters
+        ----------
+        target : Registry
+            Where no registry is yet, an empty one, or an earlier copy of this one: what is there is
+            not sent again.
+        progress : callable, optional
+            Told how many more bytes were sent.
+        dry_run : bool, default=False
+            Only say what would be sent.
+
+        Raises
+        ------
+        NotFoundError
+            If there is no registry to copy.
+        ConflictError
+            If the target has a history of its own.
+        CorruptError
+            If this registry is damaged.
+        UnavailableError
+            If a store has no room or does not answer. Copying again goes on where it stopped.
+
+        Examples
+        --------
+        >>> import detent
+        >>> detent.connect("memory:").copy_to(detent.connect("memory:")).n_versions
+        0
+        """
+        from detent.registry.copy import copy
+
+        return copy(self._stores, target._stores, dry_run=dry_run, progress=progress)
 
     def prune(self, *, grace_s: float = 3600.0, dry_run: bool = False) -> PruneReport:
         """Remove bytes that no version and no evaluation reaches. Cannot be undone.

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from detent import DetentError, connect
 from detent.blobs.local import LocalBlobs
 from detent.domain.events import GENESIS, Link, check_chain, event_digest
+from detent.metadata.copying import TOLD
 from detent.metadata.sqlite import SqliteMetadata
-from detent.metadata.tables import TOLD
 from detent.registry.replay import replay
 from detent.testing.registries import live_through_everything, stores_on
 

@@ -16,10 +16,12 @@ _WIDTH = 24
 class Progress:
     """Called with how many more bytes were done; draws on stderr, and wipes it at the end."""
 
-    def __init__(self, output: Output, what: str, path: str | None = None) -> None:
+    def __init__(
+        self, output: Output, what: str, path: str | None = None, *, total: int = 0
+    ) -> None:
         self._is_wanted = sys.stderr.isatty() and not output.as_json
         self._what = what
-        self._total = _size(path) if path is not None else 0
+        self._total = _size(path) if path is not None else total
         self._done = 0
         self._started = self._drawn = time.monotonic()
         self._is_drawn = False

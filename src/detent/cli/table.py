@@ -31,6 +31,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "export": ("keep", "keep", "write the files of a version into a folder"),
     "verify": ("tend", "keep", "re-hash stored bytes"),
     "repair": ("tend", "keep", "restore damaged bytes from good copies"),
+    "copy": ("tend", "keep", "copy a registry to another place, with all its history"),
     "prune": ("tend", "keep", "remove bytes that nothing uses"),
     "doctor": ("tend", "keep", "settings with their origin, and what works"),
     "completion": ("tend", "keep", "completion for bash, zsh and fish"),

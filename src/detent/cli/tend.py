@@ -1,4 +1,4 @@
-"""Tending a registry: verify, repair, prune, doctor, completion, demo."""
+"""Tending a registry: verify, repair, copy, prune, doctor, completion, demo."""
 
 from __future__ import annotations
 
@@ -65,6 +65,37 @@ def _repair(call: Call) -> int:
     return 7 if report.missing else 0
 
 
+def _copy_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("source", metavar="SRC", help="a registry's URL or folder")
+    parser.add_argument("target", metavar="DST", help="a new place, or an earlier copy")
+
+
+def _copy(call: Call) -> None:
+    from detent.opening import connect
+
+    source, target = (connect(url, user=call.user) for url in (call.source, call.target))
+    plan = source.copy_to(target, dry_run=True)
+    report = plan
+    if not call.dry_run:
+        with Progress(call.output, "copying", total=plan.size_bytes) as progress:
+            report = source.copy_to(target, progress=progress)
+    call.output.fields(
+        report=report, source=source.location, target=target.location, dry_run=call.dry_run
+    )
+    verb = "would be copied" if call.dry_run else "copied"
+    call.output.good(
+        f"{report.n_versions:,} versions {verb} to {target.location}:"
+        f" {report.n_blobs:,} blobs ({format_size(report.size_bytes)}),"
+        f" {report.n_events:,} events"
+    )
+    if report.n_known_blobs or report.n_known_events:
+        call.output.line(
+            f"  {report.n_known_blobs:,} blobs and {report.n_known_events:,} events were there"
+        )
+    if not call.dry_run:
+        call.output.line(f"  the chain is the source's: head {report.head}")
+
+
 def _prune_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--older-than",
@@ -100,10 +131,15 @@ def _doctor(call: Call) -> int:
         ("url", settings.url, settings.origins["url"]),
         ("user", settings.user, settings.origins["user"]),
     ]
+    if settings.blobs:
+        rows += [("blobs", settings.blobs, settings.origins["blobs"])]
+    n_settings = len(rows)
     rows += [(name, value, "") for name, value in _versions()]
     checks, code = _checks(call)
     rows += [(name, value, "") for name, value in checks]
-    call.output.fields(settings=settings, facts={name: value for name, value, _ in rows[2:]})
+    call.output.fields(
+        settings=settings, facts={name: value for name, value, _ in rows[n_settings:]}
+    )
     cells: list[tuple[Cell, ...]] = [(name, value, origin or "-") for name, value, origin in rows]
     call.output.table(("WHAT", "IS", "FROM"), cells)
     return code
@@ -176,6 +212,15 @@ COMMANDS = {
         arguments=_repair_arguments,
         changes=True,
         examples="detent repair --from /backup/registry\ndetent repair churn/7 --from old-models",
+    ),
+    "copy": Command(
+        _copy,
+        arguments=_copy_arguments,
+        changes=True,
+        examples="""
+detent copy ./registry "postgresql://db.example/models?blobs=s3://bucket/models"
+detent copy .detent /backup/registry --dry-run
+""",
     ),
     "prune": Command(
         _prune,

@@ -75,6 +75,22 @@ class PruneReport:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CopyReport:
+    """What was copied, or would be: ``n_known_…`` were there already and not sent again.
+
+    ``head`` is the digest of the newest event, the same in both registries.
+    """
+
+    n_versions: int
+    n_events: int
+    n_blobs: int
+    size_bytes: int
+    n_known_events: int
+    n_known_blobs: int
+    head: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RepairReport:
     """Blobs that were restored, and those for which no good copy was found."""
 

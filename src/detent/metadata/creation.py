@@ -100,6 +100,9 @@ class _Building:
     def execute(self, sql: str, parameters: dict[str, object]) -> list[tuple[object, ...]]:
         return self._raw.execute(sql, parameters).fetchall()
 
+    def execute_many(self, sql: str, parameters: list[dict[str, object]]) -> None:
+        self._raw.executemany(sql, parameters)
+
 
 def _fsync_folder(folder: str) -> None:
     descriptor = os.open(folder, os.O_RDONLY)

@@ -38,8 +38,17 @@ class _Rows:
         self._location = location
 
     def execute(self, sql: str, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
-        try:
+        with self._errors():
             return run(self.raw, _in_own_style(sql), parameters)
+
+    def execute_many(self, sql: str, parameters: list[dict[str, Any]]) -> None:
+        with self._errors(), self.raw.cursor() as cursor:
+            cursor.executemany(_in_own_style(sql).encode(), parameters)
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
         except psycopg.Error as error:
             raise translate(error, self._location) from error
         except UnicodeEncodeError as error:
@@ -64,8 +73,12 @@ class _SingleRows:
                     raise
             finally:
                 self._sessions.give_back(raw)
-            self._sessions.begin("SELECT 1")  # drops the other dead ones, waits for the server
+            raw, _ = self._sessions.begin("SELECT 1")  # drops the dead ones, waits for the server
+            self._sessions.give_back(raw)
         raise AssertionError("unreachable")
+
+    def execute_many(self, sql: str, parameters: list[dict[str, Any]]) -> NoReturn:
+        raise AssertionError("a write outside a transaction")
 
 
 class PostgresMetadata:

@@ -42,10 +42,15 @@ class _Rows:
         try:
             with self._mutex:
                 return self._raw.execute(sql, parameters).fetchall()
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OverflowError, UnicodeEncodeError) as error:
             raise _translate(error, self._location) from error
-        except (OverflowError, UnicodeEncodeError) as error:
-            raise InvalidError(f"this value fits in no row: {error}; nothing was changed") from None
+
+    def execute_many(self, sql: str, parameters: list[dict[str, Any]]) -> None:
+        try:
+            with self._mutex:
+                self._raw.executemany(sql, parameters)
+        except (sqlite3.Error, OverflowError, UnicodeEncodeError) as error:
+            raise _translate(error, self._location) from error
 
 
 class _Connection:
@@ -303,8 +308,10 @@ def _size(path: str) -> int:
         return 0
 
 
-def _translate(error: sqlite3.Error, location: str) -> DetentError:
+def _translate(error: Exception, location: str) -> DetentError:
     """Return the error a user can act on for one of SQLite's."""
+    if isinstance(error, OverflowError | UnicodeEncodeError):
+        return InvalidError(f"this value fits in no row: {error}; nothing was changed")
     code = getattr(error, "sqlite_errorname", "") or ""
     text = str(error)
     if code.startswith(("SQLITE_FULL", "SQLITE_IOERR")):

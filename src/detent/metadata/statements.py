@@ -30,6 +30,10 @@ class Connection(Protocol):
         """Run a statement and return its rows."""
         ...
 
+    def execute_many(self, sql: str, parameters: list[dict[str, Any]]) -> None:
+        """Run a statement once for each of many sets of parameters."""
+        ...
+
 
 class Statements:
     """Base of the table classes: statements on one connection."""

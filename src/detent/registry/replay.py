@@ -9,7 +9,7 @@ from typing import Any
 
 from detent.domain.digest import canonical_json, digest_of
 from detent.domain.events import EventType, Link
-from detent.metadata.tables import TOLD
+from detent.metadata.copying import TOLD
 
 Body = dict[str, Any]
 Row = dict[str, Any]  # column → value
