@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from detent.errors import InvalidError
 from detent.facade import Registry
 from detent.registry.stores import Stores
-from detent.settings import Settings, read_settings
+from detent.settings import Settings, read_settings, take_parameter
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -86,12 +86,8 @@ def _stores(settings: Settings) -> Stores:
 
 
 def _postgres(settings: Settings) -> Stores:
-    from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
-
-    parts = urlsplit(settings.url)
-    given = parse_qsl(parts.query, keep_blank_values=True)
-    blobs = dict(given).get("blobs") or settings.blobs
-    rest = [(name, text) for name, text in given if name != "blobs"]
+    url, blobs = take_parameter(settings.url, "blobs")
+    blobs = blobs or settings.blobs
     if blobs is None:
         raise InvalidError(
             "a registry in PostgreSQL keeps its bytes elsewhere, and nothing says where",
@@ -101,7 +97,7 @@ def _postgres(settings: Settings) -> Stores:
     with _extra("postgres"):
         from detent.metadata.postgres import PostgresMetadata
     return Stores(
-        metadata=PostgresMetadata(urlunsplit(parts._replace(query=urlencode(rest)))),
+        metadata=PostgresMetadata(url),
         open_blobs=lambda: _open_blobs(blobs, settings),
         actor=settings.user,
     )

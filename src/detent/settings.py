@@ -90,6 +90,23 @@ def read_settings(
     )
 
 
+def take_parameter(url: str, name: str) -> tuple[str, str | None]:
+    """Return a URL without one of its parameters, and what that was; the rest stays as it is.
+
+    Examples
+    --------
+    >>> take_parameter("postgresql:///models?host=/run&schema=churn", "schema")
+    ('postgresql:///models?host=/run', 'churn')
+    """
+    from urllib.parse import unquote
+
+    start, mark, query = url.partition("?")
+    parameters = [part.partition("=") for part in query.split("&")] if mark else []
+    found = [unquote(text) for key, _, text in parameters if key == name]
+    rest = "&".join("".join(part) for part in parameters if part[0] != name)
+    return (f"{start}?{rest}" if rest else start), found[-1] if found else None
+
+
 def _nearest(folder: str, name: str) -> str | None:
     while not os.path.exists(os.path.join(folder, name)):
         above = os.path.dirname(folder)

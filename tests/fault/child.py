@@ -7,16 +7,18 @@ durable. An error that detent raises on purpose is printed with its class, and e
 import os
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import detent
 import detent.blobs.local  # here, so that nothing is imported in the middle of an operation
 from detent import Registry
+from detent.testing.registries import register_bytes
 
 
 def register(registry: Registry, *paths: str) -> None:
     for path in paths:
-        version = registry.register("fraud", path, code=registry.location)
+        version = registry.register("fraud", path, code="/")
         say("done", version.number)
 
 
@@ -49,6 +51,19 @@ def compete(registry: Registry, times: str) -> None:
             continue
         say("done", entry.entry, entry.previous, seen.version.number)
         n_done += 1
+
+
+def crowd(registry: Registry, n_threads: str, times: str) -> None:
+    """Register and compete in several threads at once."""
+
+    def work(i: int) -> None:
+        for j in range(int(times)):
+            content = f"{os.getpid()} {i} {j}".encode()
+            say("registered", register_bytes(registry._stores, "fraud", content).number)
+            compete(registry, "1")
+
+    with ThreadPoolExecutor(int(n_threads)) as threads:
+        list(threads.map(work, range(int(n_threads))))
 
 
 def read(registry: Registry) -> None:
@@ -85,7 +100,8 @@ def write(registry: Registry, path: str) -> None:
 
 
 def say(*words: object) -> None:
-    print(*words, flush=True)
+    sys.stdout.write(f"{' '.join(map(str, words))}\n")  # one write: threads do not mix their lines
+    sys.stdout.flush()
 
 
 def main(operation: str, folder: str, *arguments: str) -> None:
@@ -104,7 +120,7 @@ def main(operation: str, folder: str, *arguments: str) -> None:
     os.access("/the operation ends", os.F_OK)
 
 
-_ALL = (register, activate, rollback, compete, read, write)
+_ALL = (register, activate, rollback, compete, crowd, read, write)
 OPERATIONS: dict[str, Callable[..., None]] = {operation.__name__: operation for operation in _ALL}
 
 if __name__ == "__main__":

@@ -137,14 +137,14 @@ def start() -> Iterator[Starter]:
         child.process.communicate()
 
 
-Check = Callable[[Path], Registry]
+Check = Callable[[Path | str], Registry]
 
 
 @pytest.fixture
 def check(open_stores: Opener) -> Check:
     """Return what says that a registry is whole, and gives it back opened."""
 
-    def check_(folder: Path) -> Registry:
+    def check_(folder: Path | str) -> Registry:
         registry = connect(folder, user="checker")
         assert registry.audit(verify=True).problems == ()
         told = [

@@ -12,7 +12,14 @@ from typing import Any
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+from tests.servers.postgres import new_schema
 
 from detent import (
     Activation,
@@ -30,6 +37,7 @@ from detent.domain.alias import Refusal
 from detent.domain.clock import utc_now
 from detent.domain.manifest import File, Manifest
 from detent.metadata.base import Metadata
+from detent.metadata.postgres import PostgresMetadata
 from detent.metadata.sqlite import SqliteMetadata
 from detent.registry.register import register_manifest
 from detent.registry.stores import Stores
@@ -462,6 +470,24 @@ class RegistryInAFolder(RegistryMachine):
 
 class RegistryForLong(RegistryMachine):
     __doc__ = RegistryMachine.__doc__
+
+
+@pytest.mark.integration
+def test_in_postgres(postgres_server: str) -> None:
+    class RegistryInPostgres(RegistryMachine):
+        __doc__ = RegistryMachine.__doc__
+
+        def open_stores(self) -> tuple[Metadata, Blobs]:
+            self.place = new_schema(postgres_server)
+            return PostgresMetadata(self.place.__enter__()), MemoryBlobs()
+
+        def teardown(self) -> None:
+            super().teardown()
+            self.place.__exit__(None, None, None)
+
+    run_state_machine_as_test(
+        RegistryInPostgres, settings=settings(max_examples=8, stateful_step_count=30)
+    )
 
 
 TestInMemory = RegistryMachine.TestCase

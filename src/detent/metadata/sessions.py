@@ -5,12 +5,12 @@ that the server dropped it meanwhile; `Sessions.begin` then takes another, as lo
 done on the first.
 """
 
+import logging
 import os
 import re
 import threading
 import time
 from typing import Any
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import psycopg
 from psycopg import errors
@@ -27,6 +27,7 @@ from detent.errors import (
     RefusedError,
     UnavailableError,
 )
+from detent.settings import take_parameter
 
 Raw = psycopg.Connection[tuple[Any, ...]]
 
@@ -40,12 +41,16 @@ _KEEPALIVE = {
     "tcp_keepalives_interval": "5",
     "tcp_keepalives_count": "3",
 }
-_OUR_KEEPALIVE = {
+_OURS = {
+    "fallback_application_name": "detent",
+    "connect_timeout": "5",
     "keepalives_idle": "10",
     "keepalives_interval": "5",
     "keepalives_count": "3",
     "tcp_user_timeout": "30000",
 }
+# The pool logs each try that fails; where nobody set logging up, that would stand beside our error.
+logging.getLogger("psycopg").addHandler(logging.NullHandler())
 _abandoned: list[Any] = []  # pools of the parent process: nothing of them may be closed here
 
 
@@ -142,7 +147,7 @@ class Sessions:
                 self._pid = os.getpid()
                 self._pool = ConnectionPool(
                     self.conninfo,
-                    kwargs={"autocommit": True, "connect_timeout": 5, **_OUR_KEEPALIVE},
+                    kwargs={"autocommit": True, **_OURS},
                     min_size=0,
                     max_size=MAX_CONNECTIONS,
                     num_workers=1,
@@ -201,16 +206,13 @@ def split_url(url: str) -> tuple[str, str]:
     >>> split_url("postgresql://ana@db.example/models?schema=churn&sslmode=require")
     ('postgresql://ana@db.example/models?sslmode=require', 'churn')
     """
-    parts = urlsplit(url)
-    given = parse_qsl(parts.query, keep_blank_values=True)
-    schema = dict(given).get("schema", SCHEMA)
+    conninfo, schema = take_parameter(url, "schema")
+    schema = schema or SCHEMA
     if not _SCHEMA_PATTERN.fullmatch(schema):
         raise InvalidError(
             f"`{schema}` cannot be a schema: a lower-case letter first, then at most 62 letters,"
             " digits and underscores are expected"
         )
-    rest = [(name, text) for name, text in given if name != "schema"]
-    conninfo = urlunsplit(parts._replace(query=urlencode(rest)))
     try:
         conninfo_to_dict(conninfo)
     except psycopg.ProgrammingError as error:
