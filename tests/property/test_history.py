@@ -41,6 +41,7 @@ from detent.metadata.postgres import PostgresMetadata
 from detent.metadata.sqlite import SqliteMetadata
 from detent.registry.register import register_manifest
 from detent.registry.stores import Stores
+from detent.testing.registries import stores_on
 
 MODELS = st.sampled_from(["fraud", "wine"])
 ALIASES = st.sampled_from(["fraud@production", "fraud@staging", "wine@production"])
@@ -98,6 +99,7 @@ class RegistryMachine(RuleBasedStateMachine):
         self.registry = self.connect()
         self.registry.create()
         self.newest = self.registry.audit()[0].at
+        self.copied = Registry(stores_on(SqliteMetadata(None), MemoryBlobs()))
 
     def open_stores(self) -> tuple[Metadata, Blobs]:
         return SqliteMetadata(None), MemoryBlobs()
@@ -401,6 +403,15 @@ class RegistryMachine(RuleBasedStateMachine):
         assert status.activation.version == before[-1]["version"]
         later = [entry for entry in entries if entry["entry"] > before[-1]["entry"]]
         assert status.until == (later[0]["at"] if later else None)
+
+    @rule()
+    def copy(self) -> None:
+        """A copy tells the same, whether it begins or goes on."""
+        self.registry.copy_to(self.copied)
+        assert self.copied.audit() == self.registry.audit()
+        assert self.copied.list_status() == self.registry.list_status()
+        assert self.copied.models() == self.registry.models()
+        assert self.copied.verify().problems == ()
 
     # What always holds ----------------------------------------------------------------------
 

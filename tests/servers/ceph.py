@@ -278,8 +278,9 @@ class Bucket:
                 Bucket=self.name, Key=upload["Key"], UploadId=upload["UploadId"]
             )
         for page in self.client.get_paginator("list_objects_v2").paginate(Bucket=self.name):
-            for item in page.get("Contents", []):
-                self.client.delete_object(Bucket=self.name, Key=item["Key"])
+            names = [{"Key": item["Key"]} for item in page.get("Contents", [])]
+            if names:
+                self.client.delete_objects(Bucket=self.name, Delete={"Objects": names})
         self.client.delete_bucket(Bucket=self.name)
         self.client.close()
 
