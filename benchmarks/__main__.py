@@ -1,11 +1,11 @@
-"""`python -m benchmarks [NAME…]`: starting, switching, storing, scale; all of them by default."""
+"""`python -m benchmarks [NAME…]`: all suites, or those that are named."""
 
 import sys
 import tempfile
 import warnings
 from pathlib import Path
 
-from benchmarks import scale, starting, storing, switching
+from benchmarks import remote, scale, starting, storing, switching
 from benchmarks.measure import Row, show
 
 SUITES = {
@@ -13,6 +13,7 @@ SUITES = {
     "switching": switching.measure,
     "storing": storing.measure,
     "scale": scale.measure,
+    "remote": remote.measure,
 }
 
 
