@@ -11,7 +11,6 @@ from detent.domain.version import format_size
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Sequence
 
 
 def _verify_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,7 +26,7 @@ def _verify(call: Call) -> int:
     if not report.problems:
         call.output.good(f"{what}, {size}: every byte is what was registered")
         return 0
-    call.output.line(f"{what}, {size}: {_problems(report.problems)}")
+    call.output.line(f"{what}, {size}: {_counted(len(report.problems), 'problem')}")
     for problem in report.problems:
         call.output.line(
             f"  {problem.needed_by} {problem.path}: {problem.digest} {problem.problem}"
@@ -36,8 +35,8 @@ def _verify(call: Call) -> int:
     return 7
 
 
-def _problems(found: Sequence[object]) -> str:
-    return f"{len(found):,} problem{'s' if len(found) != 1 else ''}"
+def _counted(n: int, noun: str) -> str:
+    return f"{n:,} {noun}{'s' if n != 1 else ''}"
 
 
 def _repair_arguments(parser: argparse.ArgumentParser) -> None:
@@ -84,13 +83,14 @@ def _copy(call: Call) -> None:
     )
     verb = "would be copied" if call.dry_run else "copied"
     call.output.good(
-        f"{report.n_versions:,} versions {verb} to {target.location}:"
-        f" {report.n_blobs:,} blobs ({format_size(report.size_bytes)}),"
-        f" {report.n_events:,} events"
+        f"{_counted(report.n_versions, 'version')} {verb} to {target.location}:"
+        f" {_counted(report.n_blobs, 'blob')} ({format_size(report.size_bytes)}),"
+        f" {_counted(report.n_events, 'event')}"
     )
     if report.n_known_blobs or report.n_known_events:
         call.output.line(
-            f"  {report.n_known_blobs:,} blobs and {report.n_known_events:,} events were there"
+            f"  {_counted(report.n_known_blobs, 'blob')} and"
+            f" {_counted(report.n_known_events, 'event')} were there already"
         )
     if not call.dry_run:
         call.output.line(f"  the chain is the source's: head {report.head}")
@@ -151,7 +151,8 @@ def _versions() -> list[tuple[str, str]]:
     from importlib.metadata import PackageNotFoundError, version
 
     found = [("python", platform.python_version()), ("sqlite", sqlite3.sqlite_version)]
-    for name in ("detent", "numpy", "scikit-learn", "skops", "pandas", "pyarrow"):
+    names = "detent numpy scikit-learn skops pandas pyarrow psycopg obstore"
+    for name in names.split():
         try:
             found.append((name, version(name)))
         except PackageNotFoundError:
@@ -171,7 +172,7 @@ def _checks(call: Call) -> tuple[list[tuple[str, str]], int]:
     except DetentError as error:
         return [("registry", error.message)], error.exit_code
     found = [("registry", f"{len(call.registry.models()):,} models")]
-    state = "unbroken" if report.is_unbroken else _problems(report.problems)
+    state = "unbroken" if report.is_unbroken else _counted(len(report.problems), "problem")
     found.append(("journal", f"{report.n_events:,} events, {state}"))
     if os.path.isdir(location):
         found.append(("writable", "yes" if os.access(location, os.W_OK) else "no"))
