@@ -23,12 +23,12 @@ class PostgresServer:
     """A server of our own, reached through a socket in its folder."""
 
     def __init__(self, *, is_durable: bool = True) -> None:
-        self._binaries = find_binaries()
         self._is_durable = is_durable
         self.folder = processes.make_folder("detent-pg-")
         data = self.folder / "data"
         options = ("--auth=trust", "--username=detent", "--encoding=UTF8", "--no-sync")
         try:
+            self._binaries = self._reachable(find_binaries())
             processes.run(
                 processes.as_other_user([self._binaries / "initdb", "-D", data, *options]),
                 folder=self.folder,
@@ -41,6 +41,21 @@ class PostgresServer:
     @property
     def url(self) -> str:
         return f"postgresql://detent@/postgres?host={self.folder}"
+
+    def _reachable(self, binaries: Path) -> Path:
+        """Return a folder of the same programs that the server's user can reach."""
+        try:
+            processes.run(
+                processes.as_other_user([binaries / "initdb", "--version"]), folder=self.folder
+            )
+        except NoServerError:  # root's own folders are closed to others
+            package, copy = binaries.parents[1], self.folder / "programs"
+            shutil.copytree(binaries.parent, copy / package.name / binaries.parent.name)
+            libraries = package.with_name(f"{package.name}.libs")  # where a wheel keeps them
+            if libraries.exists():
+                shutil.copytree(libraries, copy / libraries.name)
+            return copy / package.name / binaries.parent.name / binaries.name
+        return binaries
 
     def start(self) -> None:
         """Start it (again), and wait until it answers."""

@@ -43,6 +43,7 @@ class CachedBlobs:
         self.origin = origin
         self._folder = folder
         self._limit_bytes = limit_bytes
+        self._room_bytes = 0  # what may be added before the folder has to be looked through
 
     def create(self) -> AbstractContextManager[BlobWriter]:
         """Open a new blob of the store for writing."""
@@ -116,7 +117,7 @@ class CachedBlobs:
             is_good = "sha256:" + hasher.hexdigest() == digest
             if is_good and size <= self._limit_bytes:
                 os.replace(name, self._path(digest))
-                self._make_room()
+                self._make_room(size)
             return stream
         except BaseException:
             stream.close()
@@ -125,19 +126,28 @@ class CachedBlobs:
             with suppress(OSError):
                 os.unlink(name)  # what was not kept: the open file stays readable
 
-    def _make_room(self) -> None:
+    def _make_room(self, added_bytes: int) -> None:
+        # Looking through the folder for each blob would take longer the more there are. So a tenth
+        # of the limit is made free at once, and used up before the next look.
+        self._room_bytes -= added_bytes
+        if self._room_bytes >= 0:
+            return
         found = []
         for entry in os.scandir(self._folder):
             with suppress(OSError):  # removed by another process
                 status = entry.stat()
                 found.append((status.st_mtime_ns, status.st_size, entry.path))
         total = sum(size for _, size, _ in found)
-        for _, size, path in sorted(found):
-            if total <= self._limit_bytes:
-                break
-            with suppress(OSError):
-                os.unlink(path)
-            total -= size
+        spare = self._limit_bytes // 10
+        if total > self._limit_bytes:
+            for _, size, path in sorted(found)[:-1]:  # the newest is the one being read
+                if total <= self._limit_bytes - spare:
+                    break
+                with suppress(OSError):
+                    os.unlink(path)
+                total -= size
+        # Other processes add to it, too: each looks again after a tenth of the limit.
+        self._room_bytes = min(self._limit_bytes - total, spare)
 
     def _path(self, digest: str) -> Path:
         return self._folder / digest.removeprefix("sha256:")

@@ -1,5 +1,6 @@
 """The cache holds what was read lately, checked, and never more than its limit."""
 
+import os
 import stat
 from collections.abc import Callable
 from pathlib import Path
@@ -127,3 +128,15 @@ def test_it_never_holds_more_than_its_limit(
         sizes = {path.name: path.stat().st_size for path in folder.iterdir()}
         assert sum(sizes.values()) <= 100
         assert digests[i][7:] in sizes  # what was read last is never the one to go
+
+
+def test_the_copies_used_longest_ago_go_first(origin: DistantBlobs, tmp_path: Path) -> None:
+    blobs = CachedBlobs(origin, tmp_path / "cache", limit_bytes=100)
+    digests = [put(blobs, bytes([i]) * 30) for i in range(4)]
+    for i, digest in enumerate(digests[:3]):
+        read_verified(blobs, digest, what="it")
+        os.utime(tmp_path / "cache" / digest[7:], (i, i))
+    read_verified(blobs, digests[0], what="it")  # used again
+    read_verified(blobs, digests[3], what="it")
+    kept = {path.name for path in (tmp_path / "cache").iterdir()}
+    assert kept == {digests[i][7:] for i in (0, 2, 3)}
