@@ -132,9 +132,8 @@ class PostgresMetadata:
             yield inside
             return
         self._check()
-        with self._transaction(_READ) as rows:
+        with self._transaction(_READ):  # its end changes nothing: it may get lost
             yield self._local.tables
-            rows.execute("COMMIT", {})
 
     @contextmanager
     def write(self) -> Iterator[Tables]:
