@@ -7,6 +7,7 @@ import importlib.util
 import os
 import secrets
 import shutil
+import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +17,7 @@ import psycopg
 from tests.servers import processes
 from tests.servers.processes import NoServerError
 
-PATIENCE_S = 60.0
+PATIENCE_S = 30.0
 
 
 class PostgresServer:
@@ -67,24 +68,34 @@ class PostgresServer:
             "fsync": "on" if self._is_durable else "off",
         }
         options = [f"-c{name}={text}" for name, text in settings.items()]
-        self._process = processes.start(
-            processes.as_other_user(
-                [self._binaries / "postgres", "-D", self.folder / "data", *options]
-            ),
-            folder=self.folder,
-            log=self.folder.with_suffix(".log"),
-        )
+        command: list[Path | str] = [
+            self._binaries / "postgres",
+            "-D",
+            self.folder / "data",
+            *options,
+        ]
         ends_at = time.monotonic() + PATIENCE_S
+        self._process = self._launch(command)
         while True:
             try:
                 psycopg.connect(self.url, connect_timeout=5).close()
             except psycopg.OperationalError as error:
-                if self._process.poll() is not None or time.monotonic() > ends_at:
+                if time.monotonic() > ends_at:
                     self.stop()
                     raise NoServerError(f"PostgreSQL did not start: {error}") from error
                 time.sleep(0.05)
+                # Processes of a server that was killed may hold its memory for a moment.
+                if self._process.poll() is not None:
+                    self._process = self._launch(command)
             else:
                 return
+
+    def _launch(self, command: list[Path | str]) -> subprocess.Popen[bytes]:
+        return processes.start(
+            processes.as_other_user(command),
+            folder=self.folder,
+            log=self.folder.with_suffix(".log"),
+        )
 
     def kill(self) -> None:
         """Kill all its processes at once."""
