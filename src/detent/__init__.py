@@ -49,10 +49,12 @@ if TYPE_CHECKING:
         VerifyReport,
         VersionCard,
     )
+    from detent.domain.server import Confirmation, Server
     from detent.domain.version import Model, Version
     from detent.facade import DetentWarning, Registry
     from detent.lineage.record import Recording
     from detent.opening import connect
+    from detent.runtime.live import Live
 
 __all__ = [
     "Activation",
@@ -62,6 +64,7 @@ __all__ = [
     "Change",
     "Code",
     "Comparison",
+    "Confirmation",
     "ConflictError",
     "CopyReport",
     "CorruptError",
@@ -79,6 +82,7 @@ __all__ = [
     "InvalidError",
     "JournalReport",
     "Lineage",
+    "Live",
     "Manifest",
     "Metric",
     "Model",
@@ -95,6 +99,7 @@ __all__ = [
     "RepairReport",
     "Rule",
     "RuleResult",
+    "Server",
     "Signature",
     "SliceDifference",
     "Trial",
@@ -151,6 +156,10 @@ _HOMES = {
         "VerifyReport",
         "VersionCard",
     ),
+    "detent.domain.server": (
+        "Confirmation",
+        "Server",
+    ),
     "detent.domain.version": (
         "Model",
         "Version",
@@ -161,6 +170,7 @@ _HOMES = {
     ),
     "detent.lineage.record": ("Recording",),
     "detent.opening": ("connect",),
+    "detent.runtime.live": ("Live",),
 }
 
 

@@ -40,12 +40,14 @@ if TYPE_CHECKING:
         VerifyReport,
         VersionCard,
     )
+    from detent.domain.server import Server
     from detent.domain.version import Model, Version
     from detent.evaluation.slices import Slices
     from detent.lineage.record import Recording
     from detent.registry.files import Takeover
     from detent.registry.read import History
     from detent.registry.stores import Stores
+    from detent.runtime.live import Live
 
     Named = str | Version
     When = str | datetime
@@ -782,6 +784,7 @@ class Registry:
         reason: str | None = None,
         override: str | None = None,
         expected: int | Activation | AliasStatus | None = None,
+        wait_s: float = 5.0,
         dry_run: bool = False,
     ) -> Activation:
         """Make a version the active one of an alias, if the alias's gate lets it pass.
@@ -799,6 +802,9 @@ class Registry:
         expected : int, Activation or AliasStatus, optional
             The entry taken to be the newest one (0 for none): when the alias has moved on,
             nothing is changed.
+        wait_s : float, default=5
+            Wait so many seconds for the servers of the alias to follow; 0 does not wait. Which have
+            followed is in ``confirmation``.
         dry_run : bool, default=False
             Do and check everything, then undo it.
 
@@ -820,7 +826,7 @@ class Registry:
         """
         from detent.registry.activate import activate
 
-        return activate(
+        entry = activate(
             self._stores,
             reference,
             _alias_of(reference, alias),
@@ -829,6 +835,7 @@ class Registry:
             expected=_entry(expected),
             dry_run=dry_run,
         )
+        return entry if dry_run else self._confirmed(entry, wait_s)
 
     def promote(
         self,
@@ -838,9 +845,12 @@ class Registry:
         reason: str | None = None,
         override: str | None = None,
         expected: int | Activation | AliasStatus | None = None,
+        wait_s: float = 5.0,
         dry_run: bool = False,
     ) -> Activation:
         """Activate on one alias the version that another one (``churn@staging``) holds.
+
+        ``wait_s`` is that of `activate`.
 
         Raises
         ------
@@ -857,6 +867,7 @@ class Registry:
             reason=reason,
             override=override,
             expected=expected,
+            wait_s=wait_s,
             dry_run=dry_run,
         )
 
@@ -866,9 +877,12 @@ class Registry:
         *,
         reason: str | None = None,
         expected: int | Activation | AliasStatus | None = None,
+        wait_s: float = 5.0,
         dry_run: bool = False,
     ) -> Activation:
         """Leave an alias without an active version; `rollback` puts the one before back.
+
+        ``wait_s`` is that of `activate`.
 
         Raises
         ------
@@ -879,9 +893,10 @@ class Registry:
         """
         from detent.registry.activate import deactivate
 
-        return deactivate(
+        entry = deactivate(
             self._stores, alias, reason=_text(reason), expected=_entry(expected), dry_run=dry_run
         )
+        return entry if dry_run else self._confirmed(entry, wait_s)
 
     def rollback(
         self,
@@ -891,6 +906,7 @@ class Registry:
         reason: str | None = None,
         hold: bool = False,
         expected: int | Activation | AliasStatus | None = None,
+        wait_s: float = 5.0,
         dry_run: bool = False,
     ) -> Activation:
         """Put back the version that an alias held before. No gate is asked.
@@ -910,6 +926,9 @@ class Registry:
             Also stop further activations until `release`.
         expected : int, Activation or AliasStatus, optional
             The entry taken to be the newest one.
+        wait_s : float, default=5
+            Wait so many seconds for the servers of the alias to follow; 0 does not wait. Which have
+            followed is in ``confirmation``.
         dry_run : bool, default=False
             Do and check everything, then undo it.
 
@@ -924,7 +943,7 @@ class Registry:
         """
         from detent.registry.activate import rollback
 
-        return rollback(
+        entry = rollback(
             self._stores,
             alias,
             to=to,
@@ -933,6 +952,7 @@ class Registry:
             expected=_entry(expected),
             dry_run=dry_run,
         )
+        return entry if dry_run else self._confirmed(entry, wait_s)
 
     def hold(self, alias: str, *, reason: str | None = None, dry_run: bool = False) -> Hold:
         """Stop further activations of an alias until `release`. Rollback still works.
@@ -1081,6 +1101,55 @@ class Registry:
         from detent.registry.prune import prune
 
         return prune(self._stores, grace_s=grace_s, dry_run=dry_run)
+
+    # Serve --------------------------------------------------------------------------------
+
+    def follow(self, alias: str, *, trusted: bool | Sequence[str] = False) -> Live:
+        """Return a model that answers with what an alias holds, and changes when the alias does.
+
+        A change of the alias waits for this process, as for a server, until it answers with the
+        new version. For reproducible work load a version: ``load("churn/7")``.
+
+        Parameters
+        ----------
+        alias : str
+            With its model: ``churn@production``.
+        trusted : bool or sequence of str, default=False
+            As for `load`, for each version that the alias comes to hold.
+
+        Raises
+        ------
+        NotFoundError
+            If there is no such alias.
+        """
+        from detent.registry.read import alias_reference
+        from detent.runtime.live import Live
+
+        return Live(self._stores, alias_reference(alias), trusted=trusted)
+
+    def servers(self, name: str | None = None) -> list[Server]:
+        """Return the processes that follow aliases: all of them, a model's, or an alias's.
+
+        Those that ended are left out. One whose lease has ended may still answer, with what it last
+        said; a change does not wait for it.
+
+        Raises
+        ------
+        InvalidError
+            If the name is malformed.
+        UnavailableError
+            If their rows cannot be read now.
+        """
+        from detent.runtime.fence import list_servers
+
+        return list_servers(self._stores.metadata, name)
+
+    def _confirmed(self, entry: Activation, wait_s: float) -> Activation:
+        from detent.domain.value import replace
+        from detent.runtime.fence import confirm
+
+        confirmation = confirm(self._stores.metadata, entry, wait_s=wait_s)
+        return replace(entry, confirmation=confirmation)
 
     def _time(self, text: When | None) -> datetime | None:
         return None if text is None else parse_time(text, now=self._stores.clock())

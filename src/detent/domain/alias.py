@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from enum import StrEnum
 
+from detent.domain.server import Confirmation
 from detent.domain.value import value
 from detent.domain.version import Version
 from detent.errors import RefusedError
@@ -24,6 +25,8 @@ class Activation:
     ``entry`` counts up over the whole registry. ``below`` is the entry that a rollback
     uncovers: it makes the history a stack that is never rewritten. ``version`` is the number
     active from then on (None after a deactivation), ``previous`` the number active before.
+    ``confirmation`` says which servers had followed when the change that made it returned; it is no
+    part of the history.
     """
 
     entry: int
@@ -38,6 +41,9 @@ class Activation:
     reason: str | None = None
     decision: int | None = None
     override: bool = False
+    confirmation: Confirmation | None = None
+
+    _not_compared = ("confirmation",)
 
     @property
     def name(self) -> str:

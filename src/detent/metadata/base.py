@@ -1,11 +1,69 @@
-"""The seam between detent and a database."""
+"""The seams between detent and a database."""
 
 from contextlib import AbstractContextManager
 from typing import Protocol
 
+from detent.domain.server import Server
 from detent.metadata.tables import Tables
 
 SCHEMA_VERSION = 1
+
+
+class Servers(Protocol):
+    """Which processes answer with what. Instances may be shared between threads.
+
+    These rows are about the living: they need not survive the machine, only the process that wrote
+    them. Each method is a transaction of its own that waits for no disk, and for another writer
+    a few milliseconds at most: a server writes between two answers.
+    """
+
+    def list_servers(self, model: str | None = None, alias: str | None = None) -> list[Server]:
+        """Return what servers last said: all of them, those of a model, or of one alias.
+
+        Raises
+        ------
+        UnavailableError
+            If they cannot be read now.
+        """
+        ...
+
+    def put_server(self, server: Server) -> None:
+        """Write what a server says of itself. What it has acknowledged never goes back.
+
+        Raises
+        ------
+        UnavailableError
+            If it cannot be written now: trying again may help.
+        """
+        ...
+
+    def remove_servers(self, id: str) -> None:
+        """Remove the rows of a process that answers no more.
+
+        Raises
+        ------
+        UnavailableError
+            If they cannot be removed now.
+        """
+        ...
+
+    def remove_lapsed_servers(self, *, before_us: int) -> None:
+        """Remove the rows whose lease ended before a time.
+
+        Raises
+        ------
+        UnavailableError
+            If they cannot be removed now.
+        """
+        ...
+
+    def change_counter(self) -> int:
+        """Return a number that is another one after any of the writes above, by anybody."""
+        ...
+
+    def close(self) -> None:
+        """Release this thread's connection."""
+        ...
 
 
 class Metadata(Protocol):
@@ -58,6 +116,11 @@ class Metadata(Protocol):
 
     def change_counter(self) -> int:
         """Return a number that is another one after any commit, of this or another process."""
+        ...
+
+    @property
+    def servers(self) -> Servers:
+        """The processes that answer. Writing there moves no counter and no journal here."""
         ...
 
     def find_damage(self) -> list[str]:

@@ -23,6 +23,7 @@ from detent.errors import (
 )
 from detent.metadata.base import SCHEMA_VERSION
 from detent.metadata.lock import FileLock
+from detent.metadata.sqlite_servers import SqliteServers
 from detent.metadata.tables import Tables
 
 LOCK_TIMEOUT_S = 30.0
@@ -89,6 +90,7 @@ class SqliteMetadata:
         self._shared: _Connection | None = None
         self._mutex: Any = threading.RLock() if path is None else _NoMutex()
         self._lock = None if self._path is None else FileLock(self._beside("detent.lock"))
+        self.servers = SqliteServers(None if self._path is None else self._beside("serving.db"))
         _instances.add(self)
 
     @property
@@ -162,6 +164,7 @@ class SqliteMetadata:
 
     def close(self) -> None:
         """Close this thread's connection, unless a transaction is open on it."""
+        self.servers.close()
         connection: _Connection | None = getattr(self._local, "connection", None)
         if connection is not None and not connection.depth:
             connection.raw.close()

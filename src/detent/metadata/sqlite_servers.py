@@ -1,0 +1,162 @@
+"""The rows of servers in a small SQLite file of their own, beside the registry's.
+
+They change with every acknowledgement, and a rollback waits for all of them. In the registry's
+file each would be one more durable commit, in turn with all writers. Here a commit waits for no
+disk (``synchronous=OFF``): a killed process loses nothing of what it wrote, and after a power
+cut there is no server left that the rows could tell of, so a damaged file is made anew.
+"""
+
+import os
+import sqlite3
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from importlib import resources
+from typing import Any, TypeVar
+
+from detent.domain.server import Server
+from detent.errors import UnavailableError
+from detent.metadata.servers import ServerTables
+
+T = TypeVar("T")
+
+_BUSY_TIMEOUT_S = 0.005  # the longest that a server stops answering to write; it tries again later
+_DAMAGED = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
+
+
+class _Rows:
+    concat = "group_concat(a.name, ' ')"
+
+    def __init__(self, raw: sqlite3.Connection) -> None:
+        self.raw = raw
+
+    def execute(self, sql: str, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
+        return self.raw.execute(sql, parameters).fetchall()
+
+
+class _Connection:
+    def __init__(self, raw: sqlite3.Connection, inode: int) -> None:
+        self.raw = raw
+        self.tables = ServerTables(_Rows(raw))
+        self.pid = os.getpid()
+        self.inode = inode
+
+
+class SqliteServers:
+    """The rows in a file, or in memory when `path` is None.
+
+    Threads and forks as `SqliteMetadata`. The file is made by the first server; as long as there
+    is none, reading finds nothing.
+    """
+
+    def __init__(self, path: str | None) -> None:
+        self._path = path
+        self._local = threading.local()
+        self._shared: _Connection | None = None
+        self._mutex = threading.RLock()
+
+    def list_servers(self, model: str | None = None, alias: str | None = None) -> list[Server]:
+        """Return what servers last said."""
+        if self._path is not None and not os.path.exists(self._path):
+            return []
+        return self._run(lambda tables: tables.list_servers(model, alias))
+
+    def put_server(self, server: Server) -> None:
+        """Write what a server says of itself."""
+        self._check_file()
+        self._run(lambda tables: tables.put_server(server))
+
+    def remove_servers(self, id: str) -> None:
+        """Remove the rows of a process that answers no more."""
+        self._check_file()
+        self._run(lambda tables: tables.remove_servers(id))
+
+    def remove_lapsed_servers(self, *, before_us: int) -> None:
+        """Remove the rows whose lease ended before a time."""
+        self._check_file()
+        self._run(lambda tables: tables.remove_lapsed_servers(before_us=before_us))
+
+    def change_counter(self) -> int:
+        """Return a number that is another one after any write, of this or another process."""
+        if self._path is not None and not os.path.exists(self._path):
+            return 0
+        return self._run(
+            lambda tables: int(
+                self._connection().raw.execute("PRAGMA data_version").fetchone()[0] << 40
+                | self._connection().raw.total_changes
+            )
+        )
+
+    def close(self) -> None:
+        """Close this thread's connection."""
+        connection: _Connection | None = getattr(self._local, "connection", None)
+        if connection is not None:
+            connection.raw.close()
+            self._local.connection = None
+
+    def _run(self, work: Callable[[ServerTables], T]) -> T:
+        try:
+            try:
+                return self._locked(work)
+            except sqlite3.DatabaseError as error:
+                if self._path is None or not _is_damaged(error):
+                    raise
+            self._remove_file()
+            return self._locked(work)
+        except sqlite3.Error as error:
+            raise UnavailableError(
+                f"the rows of servers at {self._path or 'memory:'} cannot be used now: {error}",
+                hint="a server tries again by itself; `serving.db` may be removed, it is made anew",
+            ) from error
+
+    def _locked(self, work: Callable[[ServerTables], T]) -> T:
+        if self._path is not None:
+            return work(self._connection().tables)
+        with self._mutex:
+            return work(self._connection().tables)
+
+    def _connection(self) -> _Connection:
+        if self._path is None:
+            if self._shared is None:
+                self._shared = _open(":memory:")
+            return self._shared
+        connection: _Connection | None = getattr(self._local, "connection", None)
+        if connection is None or connection.pid != os.getpid():
+            connection = _open(self._path)
+            self._local.connection = connection
+        return connection
+
+    def _check_file(self) -> None:
+        """Let go of a file that somebody has replaced: nobody reads what is written there."""
+        connection: _Connection | None = getattr(self._local, "connection", None)
+        if connection is not None and self._path is not None:
+            with suppress(FileNotFoundError):
+                if os.stat(self._path).st_ino == connection.inode:
+                    return
+            self.close()
+
+    def _remove_file(self) -> None:
+        assert self._path is not None
+        self.close()
+        for name in (self._path, self._path + "-wal", self._path + "-shm"):
+            with suppress(FileNotFoundError):
+                os.unlink(name)
+
+
+def _open(path: str) -> _Connection:
+    raw = sqlite3.connect(
+        path, isolation_level=None, timeout=_BUSY_TIMEOUT_S, check_same_thread=False
+    )
+    try:
+        if path != ":memory:":
+            raw.execute("PRAGMA journal_mode=WAL")
+            raw.execute("PRAGMA synchronous=OFF")
+        raw.execute(resources.files("detent.metadata").joinpath("serving.sql").read_text())
+        return _Connection(raw, 0 if path == ":memory:" else os.stat(path).st_ino)
+    except BaseException:
+        raw.close()
+        raise
+
+
+def _is_damaged(error: sqlite3.DatabaseError) -> bool:
+    return (getattr(error, "sqlite_errorname", "") or "").startswith(_DAMAGED)

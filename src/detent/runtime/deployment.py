@@ -1,0 +1,157 @@
+"""A deployment: one alias in one process, and the switch from one version to another."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from enum import StrEnum
+from typing import Protocol
+
+from detent.errors import NotFoundError, UnavailableError
+from detent.runtime.slot import Slot
+
+
+class Role(StrEnum):
+    """As what a version answers."""
+
+    ACTIVE = "active"
+    CANARY = "canary"
+    SHADOW = "shadow"
+
+
+class Router(Protocol):
+    """Chooses which slot answers a request, where there is a candidate beside the active one."""
+
+    def __call__(self, deployment: Deployment, key: str) -> tuple[Slot, Role]:
+        """Return one of the deployment's slots. Called under its lock: quick, and pure.
+
+        ``key`` is that of the request: the same one is answered by the same slot.
+        """
+        ...
+
+
+class Deployment:
+    """The slots of one alias. May be shared between threads; ``_lock`` guards all of it.
+
+    Attributes
+    ----------
+    active : Slot or None
+        What answers; None before the first version is loaded, and when the alias holds none.
+    standby : Slot or None
+        The version that a rollback would return to, loaded and warmed.
+    candidate : Slot or None
+        A version on trial in a rollout; answers only as ``router`` says.
+    entry : int
+        The entry of the alias's history that it answers by; 0 before the first.
+    router : Router or None
+        Chooses for each request between ``active`` and ``candidate``.
+    problem, problem_entry : str or None, int
+        Why it does not answer by a newer entry, and by which.
+    """
+
+    def __init__(self, model: str, alias: str) -> None:
+        self.model = model
+        self.alias = alias
+        self.active: Slot | None = None
+        self.standby: Slot | None = None
+        self.candidate: Slot | None = None
+        self.router: Router | None = None
+        self.entry = 0
+        self.acknowledged = 0
+        self.problem: str | None = None
+        self.problem_entry = 0
+        self.on_drained: Callable[[Deployment], None] = lambda _: None
+        self._draining: list[Slot] = []
+        self._lock = threading.Lock()
+
+    @property
+    def name(self) -> str:
+        """The alias with its model: ``churn@production``."""
+        return f"{self.model}@{self.alias}"
+
+    def acquire(self, key: str = "") -> tuple[Slot, Role]:
+        """Return the slot that answers a request that begins now. `release` it afterwards.
+
+        Raises
+        ------
+        NotFoundError
+            If the alias holds no version.
+        UnavailableError
+            If the version it holds is not loaded here.
+        """
+        with self._lock:
+            slot, role = self.active, Role.ACTIVE
+            if slot is None:
+                raise self._nothing()
+            if self.router is not None:
+                slot, role = self.router(self, key)
+            slot.n_running += 1
+            return slot, role
+
+    def release(self, slot: Slot) -> None:
+        """Say that a request that a slot answered is finished."""
+        with self._lock:
+            slot.n_running -= 1
+            is_drained = bool(self._draining) and self._drain()
+        if is_drained:
+            self.on_drained(self)
+
+    def find(self, number: int) -> Slot | None:
+        """Return the slot of a version that is loaded here."""
+        with self._lock:
+            for slot in (self.active, self.standby, self.candidate):
+                if slot is not None and slot.version.number == number:
+                    return slot
+            return None
+
+    def swap(self, slot: Slot | None, entry: int) -> bool:
+        """Answer with another slot from now on, by an entry; return whether all others are drained.
+
+        The slot that answered before becomes the standby: going forth again is as quick as
+        going back was.
+        """
+        with self._lock:
+            before = self.active
+            self.active = slot
+            self.entry = entry
+            self.problem, self.problem_entry = None, 0
+            if before is not None and before is not slot:
+                self.standby = before
+                self._draining.append(before)
+            return self._drain()
+
+    def stand_by(self, slot: Slot) -> None:
+        """Keep a slot ready for a rollback."""
+        with self._lock:
+            if slot is not self.active:
+                self.standby = slot
+
+    def refuse(self, entry: int, problem: str) -> None:
+        """Keep the slot that answers, and say why it does not answer by a newer entry."""
+        with self._lock:
+            self.problem, self.problem_entry = problem, entry
+
+    @property
+    def is_drained(self) -> bool:
+        """Whether every answer that began before the last swap is finished."""
+        with self._lock:
+            return self._drain()
+
+    def _drain(self) -> bool:
+        self._draining = [
+            slot for slot in self._draining if slot.n_running and slot is not self.active
+        ]
+        return not self._draining
+
+    def _nothing(self) -> NotFoundError | UnavailableError:
+        if self.problem is not None:
+            return UnavailableError(
+                f"`{self.name}` is not answered here: {self.problem}",
+                hint=f"put another version in its place: `detent rollback {self.name}`",
+            )
+        if self.entry:
+            return NotFoundError(
+                f"`{self.name}` holds no version: it was deactivated",
+                hint=f"put the one before back: `detent rollback {self.name}`",
+            )
+        return UnavailableError(f"`{self.name}` is being loaded", hint="ask again in a moment")

@@ -1,0 +1,335 @@
+"""A follower: looks at the registry, moves the deployments of a process, and says so."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from detent.domain.alias import Activation, rollback_target
+from detent.domain.clock import to_us
+from detent.domain.reference import Reference
+from detent.domain.server import Server
+from detent.errors import DetentError, RefusedError, UnavailableError
+from detent.registry.read import find_alias
+from detent.registry.stores import Stores
+from detent.runtime.bell import Bell
+from detent.runtime.deployment import Deployment
+from detent.runtime.place import host_name, this_place
+from detent.runtime.slot import Slot, load_slot
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+LEASE_S = 10.0
+TICK_S = 0.02  # how often an idle process looks; the bell makes that rarely the way it learns
+_RENEWALS = 3  # of a lease, in its time: two may fail
+_RETRY_S = 10.0  # until a version that did not load is tried again
+_KEEP_LAPSED = timedelta(hours=1)  # rows of processes that nobody heard of are shown so long
+
+Tell = Callable[[str, dict[str, object]], None]  # what happened, and to what
+
+
+class Follower:
+    """Keeps deployments at what their aliases hold. May be shared between threads.
+
+    Before each answer ask `look`; every `TICK_S` seconds, and when the bell rings, call `tick`.
+
+    Parameters
+    ----------
+    stores : Stores
+        The registry.
+    aliases : iterable of Reference
+        What to follow.
+    trusted : bool or sequence of str, default=False
+        As for `Registry.load`.
+    lease_s : float, default=10
+        For how long a change waits for this process after it was last heard of, in seconds.
+    is_strict : bool, default=False
+        Stop answering when the lease has ended, and cannot be renewed.
+    tell : callable, optional
+        Told what happens: ``(event, fields)``, for a log. May be called from any thread.
+    """
+
+    def __init__(
+        self,
+        stores: Stores,
+        aliases: Iterable[Reference],
+        *,
+        trusted: bool | Sequence[str] = False,
+        lease_s: float = LEASE_S,
+        is_strict: bool = False,
+        tell: Tell = lambda _event, _fields: None,
+    ) -> None:
+        self.id = secrets.token_hex(8)
+        self.bell = Bell()
+        self.deployments = [Deployment(a.model, str(a.alias)) for a in aliases]
+        for deployment in self.deployments:
+            deployment.on_drained = self._acknowledge_soon
+        self.is_strict = is_strict
+        self._stores = stores
+        self._trusted = trusted
+        self._lease_s = lease_s
+        self._tell = tell
+        self._seen = threading.local()  # the counter of each thread's connection
+        self._lock = threading.RLock()  # one look at a time moves the deployments
+        self._loading: dict[str, int] = {}  # by alias: the version being loaded to answer
+        self._preparing: set[str] = set()
+        self._retry_at = float("inf")
+        self._is_retry = False
+        self._renew_at = 0.0
+        self._lease_ends = 0.0
+        self._is_closed = False
+        self._cannot: dict[str, str] = {}  # what fails, so that each failure is told once
+
+    def start(self) -> None:
+        """Load what the aliases hold now, and say so. What does not load is told as a problem.
+
+        Raises
+        ------
+        NotFoundError
+            If there is no such registry or model, or an alias has never held a version.
+        """
+        metadata = self._stores.metadata
+        newest = [
+            find_alias(metadata.current, Reference(model=d.model, alias=d.alias))
+            for d in self.deployments
+        ]
+        for deployment, entry in zip(self.deployments, newest, strict=True):
+            with self._lock:
+                self._move(deployment, entry, in_background=False)
+        self.tick()
+        with suppress(UnavailableError):
+            lapsed = to_us(self._stores.clock() - _KEEP_LAPSED)
+            metadata.servers.remove_lapsed_servers(before_us=lapsed)
+
+    def look(self) -> None:
+        """See what was committed before now. Costs microseconds when nothing was."""
+        try:
+            counter = self._stores.metadata.change_counter()
+            if counter == getattr(self._seen, "counter", None):
+                return
+            with self._lock:
+                self._follow()
+            self._seen.counter = counter
+            self._can("look")
+        except DetentError as error:  # not even a damaged registry stops what answers
+            self._cannot_now("look", error)
+
+    def tick(self) -> None:
+        """Do what is due: look, load again what did not load, acknowledge, renew the lease."""
+        now = time.monotonic()
+        if now >= self._retry_at:
+            self._retry_at = float("inf")
+            self._is_retry = True
+            self._seen.counter = None
+        self.look()
+        if now >= self._renew_at or any(d.acknowledged < d.entry for d in self.deployments):
+            with self._lock:
+                self._acknowledge(self.deployments)
+
+    @property
+    def may_answer(self) -> bool:
+        """Whether the lease, if it is a strict one, is alive. Tries to renew one that is not."""
+        if not self.is_strict or time.monotonic() < self._lease_ends:
+            return True
+        with self._lock:
+            self._acknowledge(self.deployments)
+        return time.monotonic() < self._lease_ends
+
+    def close(self) -> None:
+        """Answer no more, and say so. Twice is safe."""
+        if self._is_closed:
+            return
+        self._is_closed = True
+        with self._lock, suppress(UnavailableError):
+            self._stores.metadata.servers.remove_servers(self.id)
+        self.bell.close()
+
+    # Following: under the lock ------------------------------------------------------------
+
+    def _follow(self) -> None:
+        is_retry, self._is_retry = self._is_retry, False
+        with self._stores.metadata.read() as tables:
+            newest = [tables.newest_activation(d.model, d.alias) for d in self.deployments]
+        for deployment, entry in zip(self.deployments, newest, strict=True):
+            if entry is None or entry.entry <= deployment.entry:
+                continue
+            if entry.entry > deployment.problem_entry or is_retry:
+                self._move(deployment, entry)
+
+    def _move(
+        self, deployment: Deployment, entry: Activation, *, in_background: bool = True
+    ) -> None:
+        slot = None if entry.version is None else deployment.find(entry.version)
+        if entry.version is None or slot is not None:
+            self._swap(deployment, slot, entry)
+        elif not in_background:
+            self._load(deployment, entry)
+        elif self._loading.get(deployment.name) != entry.version:
+            self._loading[deployment.name] = entry.version
+            self._start_thread(self._load, deployment, entry)
+
+    def _swap(self, deployment: Deployment, slot: Slot | None, entry: Activation) -> None:
+        before = deployment.active
+        deployment.swap(slot, entry.entry)
+        self._acknowledge([deployment])
+        self._tell(
+            "switched",
+            {
+                "alias": deployment.name,
+                "entry": entry.entry,
+                "from": before.version.number if before else None,
+                "to": entry.version,
+                "at": entry.at,
+            },
+        )
+        if deployment.name not in self._preparing:
+            self._preparing.add(deployment.name)
+            self._start_thread(self._prepare, deployment)
+
+    def _acknowledge(self, deployments: Sequence[Deployment]) -> None:
+        if self._is_closed:
+            return
+        started, now = time.monotonic(), self._stores.clock()
+        try:
+            for deployment in deployments:
+                # What is still being answered with another version holds the entry back.
+                entry = deployment.entry
+                if not deployment.is_drained:
+                    entry = deployment.acknowledged
+                self._stores.metadata.servers.put_server(self._row(deployment, entry, now))
+                deployment.acknowledged = entry
+        except UnavailableError as error:
+            self._renew_at = 0.0
+            self._cannot_now("acknowledge", error)
+            return
+        self._can("acknowledge")
+        if len(deployments) == len(self.deployments):
+            self._renew_at = started + self._lease_s / _RENEWALS
+            self._lease_ends = started + self._lease_s
+
+    def _row(self, deployment: Deployment, entry: int, now: datetime) -> Server:
+        active = deployment.active
+        return Server(
+            id=self.id,
+            model=deployment.model,
+            alias=deployment.alias,
+            host=host_name(),
+            pid=os.getpid(),
+            place=this_place(),
+            port=self.bell.port,
+            version=active.version.number if active else None,
+            entry=entry,
+            heard_at=now,
+            lease_until=now + timedelta(seconds=self._lease_s),
+            problem=deployment.problem,
+            problem_entry=deployment.problem_entry,
+        )
+
+    def _acknowledge_soon(self, deployment: Deployment) -> None:
+        # Called where an answer ended. Whoever holds the lock now acknowledges, or the next tick.
+        if self._lock.acquire(blocking=False):
+            try:
+                self._acknowledge([deployment])
+            finally:
+                self._lock.release()
+
+    # Loading: in threads of their own -----------------------------------------------------
+
+    def _start_thread(self, work: Callable[..., None], *arguments: object) -> None:
+        # One for each job, not a pool: a version that hangs while it loads must not be in the way
+        # of the next one. A daemon, so that it is not in the way of the process's end either.
+        def run() -> None:
+            try:
+                work(*arguments)
+            finally:
+                self._stores.metadata.close()
+
+        threading.Thread(target=run, name="detent-load", daemon=True).start()
+
+    def _load(self, deployment: Deployment, entry: Activation) -> None:
+        assert entry.version is not None
+        slot, problem = None, None
+        try:
+            slot = load_slot(self._stores, entry.model, entry.version, trusted=self._trusted)
+        except DetentError as error:
+            problem = f"v{entry.version} does not load: {error.message}"
+        except Exception as error:  # the version's own code: whatever it does, others answer on
+            problem = f"v{entry.version} does not load: {type(error).__name__}: {error}"
+        with self._lock:
+            if self._loading.get(deployment.name) == entry.version:
+                del self._loading[deployment.name]
+            newest = self._newest(deployment) or entry
+            if newest.version != entry.version:
+                if slot is not None and newest.entry <= deployment.entry:
+                    deployment.stand_by(slot)  # it may be asked for again
+            elif slot is not None:
+                self._swap(deployment, slot, newest)
+            else:
+                assert problem is not None
+                deployment.refuse(newest.entry, problem)
+                self._retry_at = time.monotonic() + _RETRY_S
+                self._acknowledge([deployment])
+                self._tell(
+                    "refused",
+                    {"alias": deployment.name, "entry": newest.entry, "problem": problem},
+                )
+
+    def _prepare(self, deployment: Deployment) -> None:
+        """Load the version that a rollback would return to."""
+        while True:
+            entry = deployment.entry
+            try:
+                number = self._rollback_number(deployment)
+                if number is not None and deployment.find(number) is None:
+                    slot = load_slot(self._stores, deployment.model, number, trusted=self._trusted)
+                    with self._lock:
+                        if deployment.entry == entry:
+                            deployment.stand_by(slot)
+            except Exception as error:
+                # A rollback will load it then, or say why it cannot.
+                self._tell("standby_failed", {"alias": deployment.name, "problem": str(error)})
+            with self._lock:
+                if deployment.entry == entry:
+                    self._preparing.discard(deployment.name)
+                    return
+
+    def _rollback_number(self, deployment: Deployment) -> int | None:
+        with self._stores.metadata.read() as tables:
+            current = tables.newest_activation(deployment.model, deployment.alias)
+            if current is None:
+                return None
+            with suppress(RefusedError):
+                target, _ = rollback_target(
+                    current,
+                    tables.activations_beneath(current),
+                    name=deployment.name,
+                    is_usable=lambda number: tables.is_usable(deployment.model, number),
+                )
+                return target.version
+        return None
+
+    def _newest(self, deployment: Deployment) -> Activation | None:
+        try:
+            tables = self._stores.metadata.current
+            return tables.newest_activation(deployment.model, deployment.alias)
+        except DetentError:
+            return None
+
+    # Telling ------------------------------------------------------------------------------
+
+    def _cannot_now(self, what: str, error: DetentError) -> None:
+        if what not in self._cannot:
+            self._cannot[what] = error.message
+            self._tell("cannot", {"what": what, "problem": error.message})
+
+    def _can(self, what: str) -> None:
+        if self._cannot and what in self._cannot:
+            del self._cannot[what]
+            self._tell("can_again", {"what": what})

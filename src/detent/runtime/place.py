@@ -1,0 +1,43 @@
+"""Where a process runs, and whether one that ran here still does."""
+
+import os
+import socket
+from contextlib import suppress
+from functools import lru_cache
+
+from detent.domain.server import Server
+
+
+def host_name() -> str:
+    """Return the name of this machine, for people."""
+    return socket.gethostname()
+
+
+@lru_cache(maxsize=1)
+def this_place() -> str:
+    """Return what tells this machine, since it started, and its space of process numbers apart.
+
+    Two containers may have one host name, and each its own process 7.
+    """
+    try:
+        with open("/proc/sys/kernel/random/boot_id") as stream:
+            boot = stream.read().strip()
+        return f"{boot} {os.readlink('/proc/self/ns/pid')}"
+    except OSError:  # not Linux: one space of process numbers for each machine
+        return host_name()
+
+
+def is_gone(server: Server) -> bool:
+    """Return whether the process is known to have ended: only of one in this place."""
+    if server.place != this_place():
+        return False
+    try:
+        os.kill(server.pid, 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:  # it is there, and another user's
+        return False
+    # A killed process keeps its number until its parent has heard of it.
+    with suppress(OSError), open(f"/proc/{server.pid}/stat") as stream:
+        return stream.read().rpartition(")")[2].split()[0] in "ZX"
+    return False

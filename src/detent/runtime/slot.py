@@ -1,0 +1,199 @@
+"""A slot: one version, loaded from verified bytes, warmed, its answers checked."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from statistics import median
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from detent.blobs.base import read_verified
+from detent.data.table import decode_table, head, n_rows
+from detent.domain.manifest import Field, Manifest, Signature
+from detent.domain.version import Version
+from detent.errors import InvalidError
+from detent.lineage.signature import infer_signature
+from detent.registry.files import load
+from detent.registry.manifest import read_manifest
+from detent.registry.read import resolve
+from detent.registry.stores import Stores
+
+METHODS = ("predict", "predict_proba", "decision_function")
+CALL = "return"  # how a signature names what a plain function gives back
+_TIMED_CALLS = 3
+Method = Callable[[Any], Any]
+
+
+class Slot:
+    """One version, ready to answer. May be shared between threads as far as its model may.
+
+    Attributes
+    ----------
+    version : Version
+        What answers.
+    signature : Signature or None
+        What it takes and gives, where that is known.
+    methods : mapping of str to callable
+        What can be asked of it; ``default`` names the one meant without a name.
+    takes_nan, takes_infinity : bool
+        Whether it answered a row of them. True where it could not be tried.
+    n_running : int
+        Requests in flight. Belongs to the deployment, and its lock guards it.
+    """
+
+    def __init__(
+        self,
+        version: Version,
+        model: Any,
+        *,
+        signature: Signature | None = None,
+        form: str = "original",
+    ) -> None:
+        self.version = version
+        self.signature = signature
+        self.form = form
+        self.methods: Mapping[str, Method] = _methods_of(model, version)
+        self.default = next(iter(self.methods))
+        self.takes_nan = True
+        self.takes_infinity = True
+        self.n_running = 0
+        self._call_s: float | None = None  # of a call, however few its rows
+        self._row_s = 0.0  # more for each row
+
+    def __repr__(self) -> str:
+        """Return one line."""
+        return f"<Slot {self.version.name}, {self.n_running} running>"
+
+    def expected_s(self, n: int) -> float | None:
+        """Return how long `n` rows are expected to take, in seconds; None before the first call."""
+        return None if self._call_s is None else self._call_s + n * self._row_s
+
+    def note_time(self, n: int, seconds: float) -> None:
+        """Learn from a call that took so long."""
+        expected = self.expected_s(n)
+        if expected is None:
+            self._call_s = seconds
+        elif seconds > 2 * expected or seconds < expected / 2:
+            # Slowly: one call that had to wait for a busy machine says little.
+            self._call_s = max(0.0, (self._call_s or 0.0) + 0.1 * (seconds - expected))
+
+    def warm(self, sample: Any) -> None:
+        """Ask it for the rows of a sample, look at the answers, and learn how long they take.
+
+        Raises
+        ------
+        InvalidError
+            If it fails on them, or its answers are not as its signature says.
+        """
+        asked = next(iter(self.methods.values()))
+        found = infer_signature(_as_model(self.methods), sample)
+        if self.signature is not None and found is not None and self.signature.outputs:
+            _check_outputs(self.signature.outputs, found.outputs, self.version)
+        one, n = head(sample, 1), n_rows(sample)
+        self._call_s = median(_time(asked, one) for _ in range(_TIMED_CALLS))
+        self._row_s = max(0.0, _time(asked, sample) - self._call_s) / n if n > 1 else 0.0
+        self.takes_nan = _takes(asked, one, np.nan)
+        self.takes_infinity = _takes(asked, one, np.inf)
+
+
+def load_slot(
+    stores: Stores, model: str, number: int, *, trusted: bool | Sequence[str] = False
+) -> Slot:
+    """Load a version, verify its bytes, and warm it on its sample.
+
+    Parameters
+    ----------
+    stores : Stores
+        The registry.
+    model, number : str, int
+        Which version.
+    trusted : bool or sequence of str, default=False
+        As for `Registry.load`.
+
+    Raises
+    ------
+    NotFoundError
+        If there is no such version.
+    RefusedError
+        If loading needs trust that was not given.
+    CorruptError
+        If the bytes are not those that were registered.
+    InvalidError
+        If nothing in it can be called, or its answers to the sample are not as its signature says.
+    """
+    version = resolve(stores.metadata.current, f"{model}/{number}")
+    manifest = read_manifest(stores.blobs, version.digest, what=f"`{version}`")
+    slot = Slot(
+        version, load(stores, version, trusted=trusted), signature=manifest.signature
+    )
+    if manifest.sample is not None:
+        slot.warm(_read_sample(stores, manifest, version))
+    return slot
+
+
+def _read_sample(stores: Stores, manifest: Manifest, version: Version) -> Any:
+    assert manifest.sample is not None
+    return decode_table(read_verified(stores.blobs, manifest.sample.digest, what=f"`{version}`"))
+
+
+def _as_model(methods: Mapping[str, Method]) -> Any:
+    """Return an object that has only the methods that are asked for."""
+    return methods.get(CALL) or SimpleNamespace(**methods)
+
+
+def _methods_of(model: Any, version: Version) -> dict[str, Method]:
+    found = {name: getattr(model, name) for name in METHODS if callable(getattr(model, name, None))}
+    if not found and callable(model):
+        found = {CALL: model}
+    if not found:
+        raise InvalidError(
+            f"`{version}` cannot be served: a `{type(model).__name__}` has no `predict`",
+            hint="register an estimator, or a function that predicts",
+        )
+    return found
+
+
+def _check_outputs(
+    expected: Sequence[Field], found: Sequence[Field], version: Version
+) -> None:
+    by_name = {field.name: field for field in found}
+    for field in expected:
+        other = by_name.get(field.name)
+        if other is None:
+            raise InvalidError(f"`{version}` has no `{field.name}`, which its signature names")
+        if (field.dtype, field.shape) != (other.dtype, other.shape):
+            raise InvalidError(
+                f"`{version}` answers `{field.name}` with {other.dtype} {list(other.shape)}, its"
+                f" signature says {field.dtype} {list(field.shape)}"
+            )
+
+
+def _time(method: Method, rows: Any) -> float:
+    started = time.perf_counter()
+    method(rows)
+    return time.perf_counter() - started
+
+
+def _takes(method: Method, row: Any, value: float) -> bool:
+    """Return whether a model answers a row whose real numbers are all `value`."""
+    changed = _with(row, value)
+    if changed is None:
+        return True
+    try:
+        with np.errstate(all="ignore"):
+            method(changed)
+    except Exception:
+        return False
+    return True
+
+
+def _with(row: Any, value: float) -> Any:
+    if hasattr(row, "iloc"):
+        real = [name for name, dtype in row.dtypes.items() if getattr(dtype, "kind", "") == "f"]
+        return row.assign(**{str(name): value for name in real}) if real else None
+    if isinstance(row, np.ndarray) and row.dtype.kind == "f":
+        return np.full_like(row, value)
+    return None
