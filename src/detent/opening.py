@@ -67,10 +67,11 @@ def connect(
 
 def open_registry(settings: Settings) -> Registry:
     """Open the registry that settings name."""
-    return Registry(_stores(settings))
+    return Registry(open_stores(settings))
 
 
-def _stores(settings: Settings) -> Stores:
+def open_stores(settings: Settings) -> Stores:
+    """Open the stores of the registry that settings name."""
     if settings.url.startswith(("postgresql:", "postgres:")):
         return _postgres(settings)
     from detent.metadata.sqlite import SqliteMetadata

@@ -1,6 +1,6 @@
 """The commands: module, group, and one line of help. Help and completion need nothing else."""
 
-GROUPS = ("look", "judge", "change", "keep")
+GROUPS = ("look", "judge", "change", "run", "keep")
 
 COMMANDS: dict[str, tuple[str, str, str]] = {
     "status": ("look", "look", "what is active, since when, by whom, why; also at a time"),
@@ -25,6 +25,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "withdraw": ("change", "change", "never activate this version again"),
     "delete": ("change", "change", "delete a version"),
     "note": ("change", "change", "say something about a version, or why an alias changed"),
+    "serve": ("serve", "run", "answer requests with what an alias holds, and follow it"),
     "init": ("keep", "keep", "make a registry in .detent/"),
     "register": ("keep", "keep", "keep a file or folder as the next version of a model"),
     "import": ("keep", "keep", "take over files such as churn_v1.pkl, churn_v2.joblib"),

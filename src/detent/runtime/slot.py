@@ -40,6 +40,8 @@ class Slot:
         What can be asked of it; ``default`` names the one meant without a name.
     takes_nan, takes_infinity : bool
         Whether it answered a row of them. True where it could not be tried.
+    template : table-like or None
+        No rows of the sample: the columns with their types, as the model takes them.
     n_running : int
         Requests in flight. Belongs to the deployment, and its lock guards it.
     """
@@ -59,6 +61,7 @@ class Slot:
         self.default = next(iter(self.methods))
         self.takes_nan = True
         self.takes_infinity = True
+        self.template: Any = None
         self.n_running = 0
         self._call_s: float | None = None  # of a call, however few its rows
         self._row_s = 0.0  # more for each row
@@ -92,6 +95,7 @@ class Slot:
         found = infer_signature(_as_model(self.methods), sample)
         if self.signature is not None and found is not None and self.signature.outputs:
             _check_outputs(self.signature.outputs, found.outputs, self.version)
+        self.template = head(sample, 0)
         one, n = head(sample, 1), n_rows(sample)
         self._call_s = median(_time(asked, one) for _ in range(_TIMED_CALLS))
         self._row_s = max(0.0, _time(asked, sample) - self._call_s) / n if n > 1 else 0.0

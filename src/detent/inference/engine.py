@@ -1,0 +1,295 @@
+"""The engine: one request in, one answer out, whatever protocol it came by."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from detent.domain.reference import parse_reference
+from detent.errors import DetentError, InvalidError, NotFoundError, UnavailableError
+from detent.inference.batch import Batcher
+from detent.inference.protocol import Asked
+from detent.inference.tensors import Tensor, to_rows, to_tensors, wrong
+from detent.registry.stores import Stores
+from detent.runtime.deployment import Deployment, Role
+from detent.runtime.follower import Follower
+from detent.runtime.slot import CALL, Slot
+
+# What takes less is asked on the event loop: handing it to a thread and back takes as long. What
+# takes more must not keep health, metrics and the fence waiting.
+INLINE_S = 0.002
+MAX_THREADS = 8
+
+
+@dataclass(slots=True)
+class Answered:
+    """One request that a version answered, or failed to: what observers are told.
+
+    ``rows`` is what the model was given, ``answers`` what it gave, by method; ``error`` is set when
+    it raised. ``started_at`` is of `time.time`.
+    """
+
+    deployment: Deployment
+    slot: Slot
+    role: Role
+    request_id: str
+    rows: Any
+    n_rows: int
+    answers: dict[str, Any]
+    started_at: float
+    seconds: float
+    error: Exception | None = None
+
+
+class Observer(Protocol):
+    """Is told of each answer before it is sent. It must be quick, and must not raise."""
+
+    def __call__(self, answered: Answered) -> None:
+        """Look at an answer."""
+        ...
+
+
+class Engine:
+    """Answers requests on one event loop.
+
+    Parameters
+    ----------
+    stores : Stores
+        The registry, to name what it has when something is not here.
+    follower : Follower
+        Its deployments answer.
+    batch_s : float, default=0
+        How long a request waits for others of its kind, in seconds.
+    observers : sequence of Observer, optional
+        Told of each answer.
+    """
+
+    def __init__(
+        self,
+        stores: Stores,
+        follower: Follower,
+        *,
+        batch_s: float = 0.0,
+        observers: Sequence[Observer] = (),
+    ) -> None:
+        self.follower = follower
+        self.observers = list(observers)
+        self._stores = stores
+        self._names = _names(follower.deployments)
+        self._ids = itertools.count(1)
+        threads = min(MAX_THREADS, (os.cpu_count() or 1) + 2)
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="detent-predict")
+        self._batcher = Batcher(batch_s, self._call) if batch_s > 0 else None
+
+    @property
+    def names(self) -> list[str]:
+        """The names that requests may use."""
+        return list(self._names)
+
+    def new_id(self) -> str:
+        """Return an id for a request that has none."""
+        return f"{self.follower.id}-{next(self._ids)}"
+
+    def find(self, name: str) -> Deployment:
+        """Return the deployment that a request names.
+
+        Raises
+        ------
+        NotFoundError
+            If nothing of that name is served here.
+        """
+        found = self._names.get(name)
+        if found is None:
+            raise NotFoundError(
+                f"no model `{name[:100]}` is served here; there are"
+                f" {', '.join(f'`{known}`' for known in self._names)}",
+                details={"field": "model"},
+            )
+        return found
+
+    def check_version(self, deployment: Deployment, slot: Slot | None, version: str) -> None:
+        """Check that the version a request names is the one that answers.
+
+        Raises
+        ------
+        NotFoundError
+            If it is another one. What was withdrawn does not answer, not even by its number.
+        """
+        if slot is not None and version == str(slot.version.number):
+            return
+        newest = None
+        try:
+            newest = self._stores.metadata.current.newest_number(deployment.model)
+        except DetentError:  # what answers is known without the registry
+            pass
+        answers = f"version {slot.version.number} answers" if slot else "no version answers"
+        raise NotFoundError(
+            f"version {version[:40]} of `{deployment.model}` is not served here: {answers}"
+            + (f"; the newest in the registry is {newest}" if newest else ""),
+            hint="leave the version out to be answered by the active one",
+            details={"field": "version", "newest": newest},
+        )
+
+    async def answer(
+        self, deployment: Deployment, asked: Asked, request_id: str, *, version: str = ""
+    ) -> tuple[list[Tensor], Slot]:
+        """Answer a request with the version that is active when it begins.
+
+        Returns
+        -------
+        tensors : list of Tensor
+            The answer.
+        slot : Slot
+            What gave it.
+
+        Raises
+        ------
+        InvalidError
+            If the request is not what the version takes.
+        NotFoundError
+            If the alias holds no version, or another one than the request names.
+        UnavailableError
+            If nothing may answer here now.
+        DetentError
+            If the model raised.
+        """
+        follower = self.follower
+        follower.look()
+        if follower.is_strict and not follower.may_answer:
+            raise UnavailableError(
+                "the lease of this server has ended and cannot be renewed: it may have missed a"
+                " change, and does not answer",
+                hint="see `detent status`, and whether the registry can be written to",
+            )
+        # Nothing is awaited from the look to here: the slot is that of the newest commit seen.
+        slot, role = deployment.acquire(request_id)
+        try:
+            if version:
+                self.check_version(deployment, slot, version)
+            methods = _methods(asked, slot)
+            rows, n = to_rows(asked.tensors, slot)
+            answers = await self._ask(deployment, slot, role, request_id, methods, rows, n)
+        finally:
+            deployment.release(slot)
+        if len(methods) == 1:
+            return to_tensors(methods[0], answers[methods[0]]), slot
+        return [t for name in methods for t in to_tensors(name, answers[name])], slot
+
+    async def _ask(
+        self,
+        deployment: Deployment,
+        slot: Slot,
+        role: Role,
+        request_id: str,
+        methods: tuple[str, ...],
+        rows: Any,
+        n: int,
+    ) -> dict[str, Any]:
+        error: Exception | None = None
+        answers: dict[str, Any] = {}
+        started_at, started = time.time(), time.perf_counter()
+        try:
+            if self._batcher is not None:
+                answers = await self._batcher.ask(slot, methods, rows, n)
+            else:
+                answers = await self._call(slot, methods, rows, n)
+            return answers
+        except Exception as raised:
+            error = raised
+            raise DetentError(
+                f"`{slot.version}` failed on this request: {type(raised).__name__}:"
+                f" {str(raised)[:500]}",
+                details={"request_id": request_id, "version": slot.version.number},
+            ) from raised
+        finally:
+            if self.observers:
+                seconds = time.perf_counter() - started
+                answered = Answered(
+                    deployment,
+                    slot,
+                    role,
+                    request_id,
+                    rows,
+                    n,
+                    answers,
+                    started_at,
+                    seconds,
+                    error,
+                )
+                for observer in self.observers:
+                    observer(answered)
+
+    async def _call(
+        self, slot: Slot, methods: tuple[str, ...], rows: Any, n: int
+    ) -> dict[str, Any]:
+        expected = slot.expected_s(n)
+        if expected is not None and expected * len(methods) < INLINE_S:
+            return _call(slot, methods, rows, n)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._pool, _call, slot, methods, rows, n)
+
+    def close(self) -> None:
+        """Let go of the threads; one that hangs is not waited for."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _call(slot: Slot, methods: tuple[str, ...], rows: Any, n: int) -> dict[str, Any]:
+    started = time.perf_counter()
+    answers = {name: slot.methods[name](rows) for name in methods}
+    slot.note_time(n, (time.perf_counter() - started) / len(methods))
+    return answers
+
+
+def _methods(asked: Asked, slot: Slot) -> tuple[str, ...]:
+    """Return the methods that a request asks for; an output has the name of its method."""
+    if asked.outputs:
+        names = [(name.partition("[")[0], f"outputs[{i}]") for i, name in enumerate(asked.outputs)]
+    elif asked.method is not None:
+        names = [(asked.method, "parameters.method")]
+    else:
+        return (slot.default,)
+    found = []
+    for name, field in names:
+        method = CALL if name == "predict" and CALL in slot.methods else name
+        if method not in slot.methods:
+            known = ", ".join(f"`{known}`" for known in slot.methods)
+            raise wrong(f"`{slot.version}` has no `{name[:100]}`; it has {known}", field)
+        if method not in found:
+            found.append(method)
+    return tuple(found)
+
+
+def _names(deployments: Sequence[Deployment]) -> dict[str, Deployment]:
+    """Return what requests may call each: with its alias, and the first of a model without."""
+    names: dict[str, Deployment] = {}
+    for deployment in deployments:
+        names.setdefault(deployment.model, deployment)
+    return names | {deployment.name: deployment for deployment in deployments}
+
+
+def parse_aliases(names: Sequence[str]) -> tuple[str, ...]:
+    """Return what to serve, each with its alias: ``churn`` means ``churn@production``.
+
+    Raises
+    ------
+    InvalidError
+        If a name is that of a version, or one is given twice.
+    """
+    found = []
+    for name in names:
+        reference = parse_reference(name)
+        if reference.number is not None or reference.digest is not None:
+            raise InvalidError(
+                f"`{name}` names a version: what is served follows an alias",
+                hint=f"serve `{reference.model}@production`",
+            )
+        found.append(f"{reference.model}@{reference.alias or 'production'}")
+    if len(set(found)) < len(found):
+        raise InvalidError(f"an alias was named twice: {', '.join(found)}")
+    return tuple(found)

@@ -1,0 +1,90 @@
+"""One process that answers: it follows, ticks, serves, and leaves in good order."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+from detent.domain.reference import parse_reference
+from detent.inference.engine import Engine
+from detent.inference.http import Application, make_routes
+from detent.inference.logs import log
+from detent.inference.metrics import Metrics
+from detent.inference.options import ServeOptions
+from detent.inference.tracing import find_tracer
+from detent.opening import open_stores
+from detent.runtime.follower import TICK_S, Follower
+from detent.settings import read_settings
+
+# A version being loaded is Python code beside the event loop. How long it may keep the loop from
+# running is this; by default 5 ms, which each answer would have to wait meanwhile.
+_SWITCH_S = 0.0005
+
+
+def make_application(options: ServeOptions) -> Callable[..., Any]:
+    """Return the ASGI application of this process."""
+    sys.setswitchinterval(_SWITCH_S)
+    stores = open_stores(read_settings(url=options.url, user=options.user))
+    metrics = Metrics()
+
+    def tell(event: str, fields: dict[str, Any]) -> None:
+        if event == "switched":
+            metrics.switched(fields["alias"], fields["to"], fields.pop("at").timestamp())
+        log(event, is_problem=event not in ("switched", "can_again"), **fields)
+
+    follower = Follower(
+        stores,
+        [parse_reference(name) for name in options.aliases],
+        trusted=options.trusted,
+        lease_s=options.lease_s,
+        is_strict=options.is_strict,
+        tell=tell,
+    )
+    engine = Engine(stores, follower, batch_s=options.batch_s, observers=[metrics])
+    tracer = find_tracer()
+    if tracer is not None:
+        engine.observers.append(tracer)
+    routes = make_routes(engine, metrics.show)
+    routes.router.lifespan_context = lambda _: _living(options, engine)
+    return Application(engine, options, routes)
+
+
+@asynccontextmanager
+async def _living(options: ServeOptions, engine: Engine) -> AsyncIterator[None]:
+    follower = engine.follower
+    loop = asyncio.get_running_loop()
+    follower.start()  # nothing is answered before, so nothing waits
+    loop.add_reader(follower.bell.socket, _hear, follower)
+    ticking = loop.create_task(_tick(follower))
+    grpc = None
+    if options.grpc_port is not None:
+        from detent.inference.grpc_server import start_grpc
+
+        grpc = await start_grpc(engine, options)
+    log("serving", aliases=list(options.aliases))
+    try:
+        yield
+    finally:
+        if grpc is not None:
+            await grpc.stop(options.drain_s)
+        ticking.cancel()
+        with suppress(asyncio.CancelledError):
+            await ticking
+        loop.remove_reader(follower.bell.socket)
+        follower.close()
+        engine.close()
+        log("left", aliases=list(options.aliases))
+
+
+async def _tick(follower: Follower) -> None:
+    while True:
+        follower.tick()
+        await asyncio.sleep(TICK_S)
+
+
+def _hear(follower: Follower) -> None:
+    follower.bell.silence()
+    follower.tick()
