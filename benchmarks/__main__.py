@@ -1,11 +1,11 @@
-"""`python -m benchmarks [NAME…]`: all suites, or those that are named."""
+"""`python -m benchmarks [NAME…]`: the suites below; all of them by default."""
 
 import sys
 import tempfile
 import warnings
 from pathlib import Path
 
-from benchmarks import remote, scale, starting, storing, switching
+from benchmarks import remote, scale, serving, starting, storing, switching
 from benchmarks.measure import Row, show
 
 SUITES = {
@@ -14,6 +14,7 @@ SUITES = {
     "storing": storing.measure,
     "scale": scale.measure,
     "remote": remote.measure,
+    "serving": serving.measure,
 }
 
 

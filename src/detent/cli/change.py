@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from detent.cli.card import print_results
 from detent.cli.running import Call, Command
+from detent.cli.servers import add_wait, followed, say_behind
 from detent.domain.alias import Activation
 from detent.domain.reference import parse_number, parse_reference
 
@@ -38,17 +39,18 @@ def _add_expected(parser: argparse.ArgumentParser) -> None:
         metavar="ENTRY",
         help="change nothing unless this is the newest entry of the history (0: none)",
     )
+    add_wait(parser)
 
 
-def _activate(call: Call) -> None:
-    _go_live(call, call.registry.activate)
+def _activate(call: Call) -> int:
+    return _go_live(call, call.registry.activate)
 
 
-def _promote(call: Call) -> None:
-    _go_live(call, call.registry.promote)
+def _promote(call: Call) -> int:
+    return _go_live(call, call.registry.promote)
 
 
-def _go_live(call: Call, verb: object) -> None:
+def _go_live(call: Call, verb: object) -> int:
     if call.override is not None:
         model = parse_reference(call.reference).model
         alias = f"{model}@{call.alias}"
@@ -60,12 +62,14 @@ def _go_live(call: Call, verb: object) -> None:
         reason=call.reason,
         override=call.override,
         expected=call.expected,
+        wait_s=call.wait,
         dry_run=call.dry_run,
     )
     call.output.fields(activation=entry, dry_run=call.dry_run)
     if entry.entry == before:
-        call.output.line(f"{entry.name} is v{entry.version} already; nothing was changed")
-        return
+        servers = f"; {followed(entry)}" if followed(entry) else ""
+        call.output.line(f"{entry.name} is v{entry.version} already; nothing was changed{servers}")
+        return say_behind(call, entry)
     gate = ""
     if entry.decision is not None and not call.dry_run:
         decision = call.registry.decision(entry.decision)
@@ -79,6 +83,7 @@ def _go_live(call: Call, verb: object) -> None:
             print_results(call, decision)
     elif entry.previous is not None:
         call.output.aside(f"  undo: detent rollback {entry.name}")
+    return say_behind(call, entry)
 
 
 def _newest(call: Call) -> int | None:
@@ -100,7 +105,8 @@ def _say(call: Call, entry: Activation, more: str = "") -> None:
     if call.dry_run:
         call.output.line(f"{entry.name} would be {before}{after}{more}; nothing was changed")
     else:
-        call.output.good(f"{entry.name}: {before}{after}{more}")
+        servers = f"; {followed(entry)}" if followed(entry) else ""
+        call.output.good(f"{entry.name}: {before}{after}{more}{servers}")
 
 
 def _rollback_arguments(parser: argparse.ArgumentParser) -> None:
@@ -110,19 +116,21 @@ def _rollback_arguments(parser: argparse.ArgumentParser) -> None:
     _add_expected(parser)
 
 
-def _rollback(call: Call) -> None:
+def _rollback(call: Call) -> int:
     entry = call.registry.rollback(
         call.alias,
         to=parse_number(call.to) if call.to is not None else None,
         reason=call.reason,
         hold=call.hold,
         expected=call.expected,
+        wait_s=call.wait,
         dry_run=call.dry_run,
     )
     call.output.fields(activation=entry, dry_run=call.dry_run)
     _say(call, entry, " (rollback)" + (", on hold" if call.hold else ""))
     if call.dry_run:
-        return
+        return 0
+    code = say_behind(call, entry)
     if entry.previous is not None:
         call.output.aside(
             f"  v{entry.previous} will not be activated here again without an override; undo:"
@@ -133,6 +141,7 @@ def _rollback(call: Call) -> None:
         print("why? (Enter to skip) ", end="", file=sys.stderr, flush=True)
         if answer := sys.stdin.readline().strip():
             call.registry.note(call.alias, answer)
+    return code
 
 
 def _alias_arguments(parser: argparse.ArgumentParser) -> None:
@@ -144,14 +153,19 @@ def _deactivate_arguments(parser: argparse.ArgumentParser) -> None:
     _add_expected(parser)
 
 
-def _deactivate(call: Call) -> None:
+def _deactivate(call: Call) -> int:
     entry = call.registry.deactivate(
-        call.alias, reason=call.reason, expected=call.expected, dry_run=call.dry_run
+        call.alias,
+        reason=call.reason,
+        expected=call.expected,
+        wait_s=call.wait,
+        dry_run=call.dry_run,
     )
     call.output.fields(activation=entry, dry_run=call.dry_run)
     _say(call, entry)
     if not call.dry_run:
         call.output.aside(f"  undo: detent rollback {entry.name}")
+    return say_behind(call, entry)
 
 
 def _hold(call: Call) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from detent.cli.output import Cell, lasting, number, reason_or_none, since, when
 from detent.cli.running import Call, Command
+from detent.cli.servers import describe, say_problems
 from detent.domain.alias import Activation
 from detent.domain.clock import format_time, parse_time, utc_now
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
     from detent.domain.alias import AliasStatus
     from detent.domain.evidence import Evaluation
+    from detent.domain.server import Server
     from detent.domain.version import Version
 
 SHOWN_VERSIONS = 20  # on a terminal, unless --limit says otherwise
@@ -27,22 +29,25 @@ def _status_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _status(call: Call) -> None:
     found = call.registry.list_status(call.name, at=call.at)
-    call.output.fields(aliases=found)
+    servers = call.registry.servers(call.name) if call.at is None else []
+    call.output.fields(aliases=found, servers=servers)
     if call.at is not None and call.name and "@" in call.name:
         _say_then(call, found[0])
         return
     now = utc_now()
     if found or not call.output.is_terminal:
         call.output.table(
-            ("MODEL", "ALIAS", "ACTIVE", "SINCE", "BY", "WHY", "HOLD"),
-            [_status_row(item, now) for item in found],
+            ("MODEL", "ALIAS", "ACTIVE", "SINCE", "BY", "WHY", "HOLD", "SERVERS"),
+            [_status_row(item, servers, now) for item in found],
         )
+    say_problems(call, servers)
     if not found:
         call.output.aside("no alias holds a version yet: `detent activate MODEL/1 production`")
 
 
-def _status_row(item: AliasStatus, now: datetime) -> tuple[Cell, ...]:
+def _status_row(item: AliasStatus, servers: list[Server], now: datetime) -> tuple[Cell, ...]:
     entry = item.activation
+    following = [s for s in servers if (s.model, s.alias) == (item.model, item.alias)]
     return (
         item.model,
         item.alias,
@@ -51,6 +56,7 @@ def _status_row(item: AliasStatus, now: datetime) -> tuple[Cell, ...]:
         entry.by,
         _why(entry),
         "on hold" if item.hold else "-",
+        describe(following, entry),
     )
 
 

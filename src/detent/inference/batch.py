@@ -41,9 +41,7 @@ class Batcher:
         self._open: dict[Any, _Batch] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def ask(
-        self, slot: Slot, methods: tuple[str, ...], rows: Any, n: int
-    ) -> dict[str, Any]:
+    async def ask(self, slot: Slot, methods: tuple[str, ...], rows: Any, n: int) -> dict[str, Any]:
         """Return the answers for these rows, once their batch was asked.
 
         Raises

@@ -8,6 +8,7 @@ import os
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -124,10 +125,8 @@ class Engine:
         if slot is not None and version == str(slot.version.number):
             return
         newest = None
-        try:
+        with suppress(DetentError):  # what answers is known without the registry
             newest = self._stores.metadata.current.newest_number(deployment.model)
-        except DetentError:  # what answers is known without the registry
-            pass
         answers = f"version {slot.version.number} answers" if slot else "no version answers"
         raise NotFoundError(
             f"version {version[:40]} of `{deployment.model}` is not served here: {answers}"

@@ -46,7 +46,6 @@ class _UnsupportedError(InvalidError):
     http_status = 415
 
 
-
 class _ClientLeftError(Exception):
     """Nobody is there to be answered."""
 
@@ -115,7 +114,9 @@ class Application:
         name = self._paths.get(path)
         if name is not None:
             return name, ""
-        name, _, version = path[: -len("/infer")].removeprefix("/v2/models/").partition("/versions/")
+        name, _, version = (
+            path[: -len("/infer")].removeprefix("/v2/models/").partition("/versions/")
+        )
         return name, version
 
     async def _body(self, headers: dict[bytes, bytes], receive: Receive) -> bytes | bytearray:
@@ -154,9 +155,7 @@ class Application:
         )
 
 
-async def _send(
-    send: Send, status: int, body: bytes, headers: list[tuple[bytes, bytes]]
-) -> None:
+async def _send(send: Send, status: int, body: bytes, headers: list[tuple[bytes, bytes]]) -> None:
     headers.append((b"content-length", b"%d" % len(body)))
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

@@ -7,9 +7,15 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    multiprocess,
+)
 from prometheus_client import generate_latest as generate
-from prometheus_client import multiprocess
 
 from detent.inference.engine import Answered
 
@@ -52,7 +58,7 @@ class Metrics:
             multiprocess_mode="livemostrecent",
             **options,
         )
-        self._children: dict[tuple[Any, Any], tuple[Any, Any, Any]] = {}
+        self._children: dict[tuple[Any, Any], tuple[Counter, Counter, Histogram]] = {}
         if self._folder:
             _forget_dead(Path(self._folder))
 
@@ -74,8 +80,9 @@ class Metrics:
                 self._errors.labels(*labels),
                 self._seconds.labels(*labels),
             )
-        children[0 if answered.error is None else 1].inc()
-        children[2].observe(answered.seconds)
+        answers, errors, seconds = children
+        (answers if answered.error is None else errors).inc()
+        seconds.observe(answered.seconds)
 
     def switched(self, alias: str, version: int | None, changed_at: float) -> None:
         """Note what answers from now on."""

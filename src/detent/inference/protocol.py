@@ -269,5 +269,3 @@ def encode_problem(error: Any, *, status: int, request_id: str | None = None) ->
     if request_id:
         problem["request_id"] = request_id
     return json.dumps(problem, ensure_ascii=False).encode()
-
-

@@ -166,7 +166,7 @@ def to_rows(tensors: Sequence[Tensor], slot: Slot) -> tuple[Any, int]:
     (field,) = signature.inputs
     tensor = tensors[0] if tensors else None
     if tensor is None or tensor.name != field.name or len(tensors) > 1:
-        return _wrong_names(tensors, signature.inputs, slot)
+        raise _wrong_names(tensors, signature.inputs, slot)
     array = tensor.array
     if len(array.shape) != len(field.shape) or any(
         wanted not in (-1, size) for wanted, size in zip(field.shape, array.shape, strict=True)
@@ -182,7 +182,7 @@ def to_rows(tensors: Sequence[Tensor], slot: Slot) -> tuple[Any, int]:
 def _to_table(tensors: Sequence[Tensor], slot: Slot, fields: Sequence[Field]) -> tuple[Any, int]:
     by_name = {tensor.name: tensor for tensor in tensors}
     if len(tensors) != len(fields) or any(field.name not in by_name for field in fields):
-        return _wrong_names(tensors, fields, slot)
+        raise _wrong_names(tensors, fields, slot)
     columns, n = [], len(tensors[0].array)
     for field in fields:
         tensor = by_name[field.name]
@@ -214,9 +214,7 @@ def _frame(columns: list[NDArray[Any]], slot: Slot, fields: Sequence[Field]) -> 
     frame = pandas.DataFrame(dict(enumerate(columns)))
     frame.columns = template.columns
     wanted = template.dtypes
-    changed = {
-        name: dtype for name, dtype in wanted.items() if not isinstance(dtype, np.dtype)
-    }
+    changed = {name: dtype for name, dtype in wanted.items() if not isinstance(dtype, np.dtype)}
     return frame.astype(changed) if changed else frame
 
 
@@ -283,7 +281,7 @@ def _unsigned(tensors: Sequence[Tensor], slot: Slot) -> tuple[Any, int]:
     return _to_table(tensors, slot, fields)
 
 
-def _wrong_names(tensors: Sequence[Tensor], fields: Sequence[Field], slot: Slot) -> Any:
+def _wrong_names(tensors: Sequence[Tensor], fields: Sequence[Field], slot: Slot) -> InvalidError:
     names = [tensor.name for tensor in tensors]
     expected = [field.name for field in fields]
     missing = [name for name in expected if name not in names]
@@ -296,7 +294,7 @@ def _wrong_names(tensors: Sequence[Tensor], fields: Sequence[Field], slot: Slot)
     ]
     at = next((t.place for t in tensors if t.name in extra or t.name in twice), "inputs")
     count = f"{len(expected)} input" + ("s" if len(expected) != 1 else "")
-    raise wrong(
+    return wrong(
         f"`{slot.version}` takes {count}, the request has {len(names)}; {'; '.join(parts)}",
         at,
         hint=f"see them: GET /v2/models/{slot.version.model}",

@@ -1,5 +1,7 @@
 """The table of servers: who answers with what, and until when that can be believed."""
 
+from typing import Any
+
 from detent.domain.clock import from_us, to_us
 from detent.domain.server import Server
 from detent.metadata.statements import Statements, converter
@@ -62,21 +64,20 @@ class ServerTables(Statements):
 
 
 @converter
-def to_server(row: tuple[object, ...]) -> Server:
+def to_server(row: tuple[Any, ...]) -> Server:
     """Return the server that a row holds."""
-    id, model, alias, host, pid, place, port, version, entry, heard, until, *problem = row
     return Server(
-        id=id,
-        model=model,
-        alias=alias,
-        host=host,
-        pid=pid,
-        place=place,
-        port=port,
-        version=version,
-        entry=entry,
-        heard_at=from_us(heard),  # type: ignore[arg-type]  # a column of whole numbers
-        lease_until=from_us(until),  # type: ignore[arg-type]  # a column of whole numbers
-        problem=problem[0],
-        problem_entry=problem[1],
+        id=row[0],
+        model=row[1],
+        alias=row[2],
+        host=row[3],
+        pid=row[4],
+        place=row[5],
+        port=row[6],
+        version=row[7],
+        entry=row[8],
+        heard_at=from_us(row[9]),
+        lease_until=from_us(row[10]),
+        problem=row[11],
+        problem_entry=row[12],
     )

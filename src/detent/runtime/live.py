@@ -31,7 +31,10 @@ class Live:
         self._follower.start()
         self._finalizer = weakref.finalize(self, _stop, self._follower, self._end)
         threading.Thread(
-            target=_tick, args=(self._follower, self._end, stores), name="detent-follow", daemon=True
+            target=_tick,
+            args=(self._follower, self._end, stores),
+            name="detent-follow",
+            daemon=True,
         ).start()
 
     def __repr__(self) -> str:

@@ -130,9 +130,7 @@ def load_slot(
     """
     version = resolve(stores.metadata.current, f"{model}/{number}")
     manifest = read_manifest(stores.blobs, version.digest, what=f"`{version}`")
-    slot = Slot(
-        version, load(stores, version, trusted=trusted), signature=manifest.signature
-    )
+    slot = Slot(version, load(stores, version, trusted=trusted), signature=manifest.signature)
     if manifest.sample is not None:
         slot.warm(_read_sample(stores, manifest, version))
     return slot
@@ -160,9 +158,7 @@ def _methods_of(model: Any, version: Version) -> dict[str, Method]:
     return found
 
 
-def _check_outputs(
-    expected: Sequence[Field], found: Sequence[Field], version: Version
-) -> None:
+def _check_outputs(expected: Sequence[Field], found: Sequence[Field], version: Version) -> None:
     by_name = {field.name: field for field in found}
     for field in expected:
         other = by_name.get(field.name)

@@ -1,0 +1,255 @@
+"""What serving costs beside the least that could answer, and what switching costs under load."""
+
+import gc
+import json
+import os
+import re
+import signal
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from sklearn.datasets import load_wine
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.linear_model import LogisticRegression
+
+import detent
+from benchmarks.measure import Row
+from benchmarks.switching import _plain_commit
+from detent.registry.activate import activate, rollback
+from detent.runtime.fence import confirm
+from detent.testing.load import Record, read_records
+
+# `DETENT_BENCH_SWITCHES=1000 python -m benchmarks serving` is the long form.
+SWITCHES = int(os.environ.get("DETENT_BENCH_SWITCHES", "60"))
+ROUND_S, ROUNDS = 3.0, 5
+
+
+def measure(folder: Path) -> list[Row]:
+    registry = _registry(folder / "serving")
+    rows = []
+    for workers in (1, 4):
+        rows += _throughput(registry, folder, workers)
+    rows += _latency(registry, folder)
+    rows += _switching(registry, folder, "fast", "a small model")
+    rows += _switching(registry, folder, "large", "a model of 300 MB")
+    return rows
+
+
+def _registry(folder: Path) -> detent.Registry:
+    registry = detent.connect(folder, user="bench")
+    X, y = load_wine(return_X_y=True)
+    for C in (1.0, 0.1):
+        model = LogisticRegression(C=C, max_iter=5000).fit(X, y)
+        registry.register("fast", model, sample=X[:50], code="/")
+        model.ballast_ = np.random.default_rng(0).normal(size=300_000_000 // 8)
+        registry.register("large", model, sample=X[:50], code="/")
+    for trees in (100, 101):
+        forest = RandomForestClassifier(trees, n_jobs=-1, random_state=0).fit(X, y)
+        registry.register("forest", forest, sample=X[:50], code="/")
+    for name in ("fast", "large", "forest"):
+        registry.activate(f"{name}/1", "production")
+        registry.activate(f"{name}/2", "production")
+    return registry
+
+
+def _body(folder: Path, n_rows: int) -> Path:
+    X = load_wine().data[:n_rows]
+    path = folder / f"body-{n_rows}.json"
+    tensor = {"name": "X", "shape": X.shape, "datatype": "FP64", "data": X.ravel().tolist()}
+    path.write_text(json.dumps({"inputs": [tensor]}))
+    return path
+
+
+@contextmanager
+def serving(*command: object, workers: int = 1) -> Iterator[int]:
+    """Run a server; give its port when every worker is likely to answer."""
+    process = subprocess.Popen(
+        [sys.executable, *map(str, command)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    try:
+        assert process.stdout is not None
+        port = int(re.search(r"(\d+)(/v2|$)", process.stdout.readline())[1])  # type: ignore[index]
+        time.sleep(3 + workers)  # imports
+        yield port
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait()
+
+
+def detent_serve(registry: detent.Registry, name: str, workers: int) -> list[object]:
+    return [
+        *("-m", "detent", "serve", name, "--url", registry.location),
+        *("--port", 0, "--workers", workers),
+    ]
+
+
+@contextmanager
+def loading(port: int, name: str, folder: Path, n_rows: int, connections: int) -> Iterator[Path]:
+    """Ask without pause from another process; records are in the file when the block has ended."""
+    records = folder / "records"
+    command = ["127.0.0.1", port, f"/v2/models/{name}/infer", _body(folder, n_rows), connections]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "detent.testing.load", *map(str, command), str(records)],
+        stdin=subprocess.PIPE,
+    )
+    try:
+        yield records
+    finally:
+        process.communicate()
+
+
+def ask_for(
+    seconds: float, port: int, name: str, folder: Path, *, n_rows: int = 1, connections: int = 8
+) -> list[Record]:
+    """Return what came back in so many seconds, without the first of them."""
+    with loading(port, name, folder, n_rows, connections) as path:
+        time.sleep(seconds + 1)
+    records = list(read_records(path))
+    failed = [record for record in records if record.status != 200]
+    assert not failed, f"{len(failed)} requests failed: {failed[0]}"
+    start = records[0].started + 0.8
+    return [record for record in records if record.started > start]
+
+
+def per_request(records: list[Record]) -> float:
+    return (records[-1].ended - records[0].ended) / (len(records) - 1)
+
+
+def quantile(records: list[Record], q: float) -> float:
+    return float(np.quantile([record.ended - record.started for record in records], q))
+
+
+def _throughput(registry: detent.Registry, folder: Path, workers: int) -> list[Row]:
+    minimal = [Path(__file__).with_name("minimal.py"), registry.location, "fast/2", 0, workers]
+    ours, theirs = [], []
+    with (
+        serving(*detent_serve(registry, "fast", workers), workers=workers) as our_port,
+        serving(*minimal, workers=workers) as their_port,
+    ):
+        for _ in range(ROUNDS):
+            ours.append(per_request(ask_for(ROUND_S, our_port, "fast", folder)))
+            theirs.append(per_request(ask_for(ROUND_S, their_port, "fast", folder)))
+    return [
+        Row(
+            what=f"a one-row request, {workers} worker{'s' if workers > 1 else ''}",
+            peer="a minimal ASGI application with msgspec",
+            ours=statistics.median(ours),
+            theirs=statistics.median(theirs),
+            limit=1 / 0.8,
+        )
+    ]
+
+
+def _latency(registry: detent.Registry, folder: Path) -> list[Row]:
+    rows = []
+    for name, sizes, most in (("fast", (1, 32), (1, 8, 32)), ("forest", (1,), (8,))):
+        with serving(*detent_serve(registry, name, 1)) as port:
+            for n_rows in sizes:
+                for connections in most:
+                    records = ask_for(
+                        ROUND_S, port, name, folder, n_rows=n_rows, connections=connections
+                    )
+                    rows.append(
+                        Row(
+                            what=f"p99, {name}, {n_rows} rows, {connections} connections",
+                            peer=f"p50; {1 / per_request(records):,.0f} requests/s",
+                            ours=quantile(records, 0.99),
+                            theirs=quantile(records, 0.5),
+                            limit=None,
+                        )
+                    )
+    return rows
+
+
+def _switching(registry: detent.Registry, folder: Path, name: str, what: str) -> list[Row]:
+    """Roll back and activate again, with 4 workers, under load."""
+    stores, workers = registry._stores, 4
+    commit = _plain_commit(folder / f"plain-{name}.db")
+    commits, returns, firsts = [], [], []
+    moved: list[tuple[float, float, float, int]] = []
+    with serving(*detent_serve(registry, name, workers), workers=workers) as port:
+        while len(registry.servers(name)) < workers:
+            time.sleep(0.5)
+        time.sleep(3)  # the version to return to is being loaded
+        quiet = ask_for(ROUND_S, port, name, folder)
+        with loading(port, name, folder, 1, 8) as path:
+            time.sleep(1.5)
+            gc.disable()
+            for _ in range(SWITCHES):
+                started = time.monotonic()
+                commit()
+                commits.append(time.monotonic() - started)
+                called = time.monotonic()
+                entry = rollback(stores, f"{name}@production")
+                committed = time.monotonic()
+                found = confirm(stores.metadata, entry)
+                returned = time.monotonic()
+                assert found.is_complete and found.confirmed == workers, found
+                returns.append(returned - called)
+                assert entry.previous is not None
+                moved.append((called, committed, returned, entry.previous))
+                time.sleep(0.05)
+                entry = activate(stores, f"{name}/2", "production", override="again")
+                assert confirm(stores.metadata, entry).is_complete
+                time.sleep(0.05)
+            gc.enable()
+        records = list(read_records(path))
+    failed = sum(record.status != 200 for record in records)
+    late = 0
+    for (called, committed, returned, withdrawn), (again, *_) in zip(
+        moved, [*moved[1:], (float("inf"),)], strict=True
+    ):
+        between = [record for record in records if called < record.started < again]
+        upto = returned + 0.04  # then it is activated again
+        late += sum(
+            returned < record.started < upto and record.version == withdrawn for record in between
+        )
+        firsts.append(
+            min(
+                max(0.0, record.ended - committed)
+                for record in records
+                if record.ended > called and record.version not in (0, withdrawn)
+            )
+        )
+    switching = [record for record in records if record.started > moved[0][0]]
+    ours = statistics.median(returns)
+    return [
+        Row(
+            what=f"rollback to return, {what}, 4 workers, load",
+            peer="one durable commit",
+            ours=ours,
+            theirs=statistics.median(commits),
+            limit=3,
+        ),
+        Row(
+            what=f"commit to first answer, {what}",
+            peer="5 ms",
+            ours=statistics.median(firsts),
+            theirs=0.005,
+            limit=1,
+        ),
+        Row(
+            what=f"p99 while switching, {what}",
+            peer="p99 without",
+            ours=quantile(switching, 0.99),
+            theirs=quantile(quiet, 0.99),
+            limit=1.5,
+        ),
+        Row(
+            what=f"failed and late answers, {what}",
+            peer=f"{2 * SWITCHES} switches, {len(switching):,} requests",
+            ours=failed + late,
+            theirs=1,
+            limit=0,
+            unit="of them",
+        ),
+    ]
