@@ -9,14 +9,14 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from detent.domain.reference import parse_reference
 from detent.errors import DetentError, InvalidError, NotFoundError, UnavailableError
 from detent.inference.batch import Batcher
 from detent.inference.protocol import Asked
-from detent.inference.tensors import Tensor, to_rows, to_tensors, wrong
+from detent.inference.tensors import Tensor, find_not_finite, to_rows, to_tensors, wrong
 from detent.registry.stores import Stores
 from detent.runtime.deployment import Deployment, Role
 from detent.runtime.follower import Follower
@@ -42,9 +42,9 @@ class Answered:
     request_id: str
     rows: Any
     n_rows: int
-    answers: dict[str, Any]
     started_at: float
-    seconds: float
+    seconds: float = 0.0
+    answers: dict[str, Any] = field(default_factory=dict)
     error: Exception | None = None
 
 
@@ -140,6 +140,9 @@ class Engine:
     ) -> tuple[list[Tensor], Slot]:
         """Answer a request with the version that is active when it begins.
 
+        The caller gives the slot back with ``deployment.release(slot)`` once the answer was sent:
+        until then a change waits for it.
+
         Returns
         -------
         tensors : list of Tensor
@@ -173,56 +176,38 @@ class Engine:
                 self.check_version(deployment, slot, version)
             methods = _methods(asked, slot)
             rows, n = to_rows(asked.tensors, slot)
-            answers = await self._ask(deployment, slot, role, request_id, methods, rows, n)
-        finally:
+            answered = Answered(deployment, slot, role, request_id, rows, n, time.time())
+            await self._ask(answered, methods, asked.tensors)
+            answers = answered.answers
+            if len(methods) == 1:
+                return to_tensors(methods[0], answers[methods[0]]), slot
+            return [t for name in methods for t in to_tensors(name, answers[name])], slot
+        except BaseException:
             deployment.release(slot)
-        if len(methods) == 1:
-            return to_tensors(methods[0], answers[methods[0]]), slot
-        return [t for name in methods for t in to_tensors(name, answers[name])], slot
+            raise
 
     async def _ask(
-        self,
-        deployment: Deployment,
-        slot: Slot,
-        role: Role,
-        request_id: str,
-        methods: tuple[str, ...],
-        rows: Any,
-        n: int,
-    ) -> dict[str, Any]:
-        error: Exception | None = None
-        answers: dict[str, Any] = {}
-        started_at, started = time.time(), time.perf_counter()
+        self, answered: Answered, methods: tuple[str, ...], tensors: Sequence[Tensor]
+    ) -> None:
+        slot = answered.slot
+        started = time.perf_counter()
         try:
-            if self._batcher is not None:
-                answers = await self._batcher.ask(slot, methods, rows, n)
-            else:
-                answers = await self._call(slot, methods, rows, n)
-            return answers
+            call = self._call if self._batcher is None else self._batcher.ask
+            answered.answers = await call(slot, methods, answered.rows, answered.n_rows)
         except Exception as raised:
-            error = raised
+            rejected = find_not_finite(tensors, slot, raised)
+            if rejected is not None:  # the request's fault, not the version's
+                raise rejected from raised
+            answered.error = raised
+        answered.seconds = time.perf_counter() - started
+        for observer in self.observers:
+            observer(answered)
+        if answered.error is not None:
             raise DetentError(
-                f"`{slot.version}` failed on this request: {type(raised).__name__}:"
-                f" {str(raised)[:500]}",
-                details={"request_id": request_id, "version": slot.version.number},
-            ) from raised
-        finally:
-            if self.observers:
-                seconds = time.perf_counter() - started
-                answered = Answered(
-                    deployment,
-                    slot,
-                    role,
-                    request_id,
-                    rows,
-                    n,
-                    answers,
-                    started_at,
-                    seconds,
-                    error,
-                )
-                for observer in self.observers:
-                    observer(answered)
+                f"`{slot.version}` failed on this request: {type(answered.error).__name__}:"
+                f" {str(answered.error)[:500]}",
+                details={"request_id": answered.request_id, "version": slot.version.number},
+            ) from answered.error
 
     async def _call(
         self, slot: Slot, methods: tuple[str, ...], rows: Any, n: int
@@ -254,11 +239,11 @@ def _methods(asked: Asked, slot: Slot) -> tuple[str, ...]:
     else:
         return (slot.default,)
     found = []
-    for name, field in names:
+    for name, place in names:
         method = CALL if name == "predict" and CALL in slot.methods else name
         if method not in slot.methods:
             known = ", ".join(f"`{known}`" for known in slot.methods)
-            raise wrong(f"`{slot.version}` has no `{name[:100]}`; it has {known}", field)
+            raise wrong(f"`{slot.version}` has no `{name[:100]}`; it has {known}", place)
         if method not in found:
             found.append(method)
     return tuple(found)

@@ -123,12 +123,14 @@ class _Service:
         engine = self._engine
         request_id = request.id or engine.new_id()
         await context.send_initial_metadata((("detent-request-id", _ascii(request_id)),))
+        deployment = engine.find(request.model_name)
         tensors, slot = await engine.answer(
-            engine.find(request.model_name),
+            deployment,
             _asked(request),
             request_id,
             version=request.model_version,
         )
+        context.add_done_callback(lambda _: deployment.release(slot))
         number = str(slot.version.number)
         context.set_trailing_metadata((("detent-version", number),))
         answer = MESSAGES["ModelInferResponse"](

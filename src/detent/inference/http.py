@@ -20,6 +20,7 @@ from detent.inference.logs import log
 from detent.inference.options import ServeOptions
 from detent.inference.protocol import decode_request, encode_answer, encode_problem
 from detent.inference.tensors import datatype_of
+from detent.inference.watch import BodyWatch
 from detent.runtime.deployment import Deployment
 from detent.runtime.slot import Slot
 
@@ -56,7 +57,7 @@ class Application:
     def __init__(self, engine: Engine, options: ServeOptions, rest: FastAPI) -> None:
         self._engine = engine
         self._limit = options.limit_bytes
-        self._body_s = options.body_s
+        self._watch = BodyWatch(options.body_s)
         self._log_requests = options.log_requests
         self._rest = rest
         self._paths = {f"/v2/models/{name}/infer": name for name in engine.names}
@@ -75,7 +76,9 @@ class Application:
         engine = self._engine
         headers = {name: text for name, text in scope["headers"] if name in _HEADER_NAMES}
         request_id = headers.get(b"x-request-id", b"").decode("latin-1")[:200]
-        name, version, slot, status = "", "", None, 200
+        name, version, status = "", "", 200
+        slot: Slot | None = None
+        deployment: Deployment | None = None
         try:
             name, version = self._target(scope["path"])
             deployment = engine.find(name)
@@ -100,6 +103,9 @@ class Application:
             await _send_problem(send, error, status, request_id)
         except _ClientLeftError:
             status = 499
+        finally:
+            if slot is not None and deployment is not None:
+                deployment.release(slot)
         if self._log_requests:
             log(
                 "request",
@@ -126,21 +132,27 @@ class Application:
             )
         if int(headers.get(b"content-length", b"0")) > self._limit:
             raise self._too_large()
+        task = asyncio.current_task()
+        assert task is not None
+        self._watch.begin(task)
         try:
-            async with asyncio.timeout(self._body_s):
-                message = await receive()
-                body: bytes | bytearray = message.get("body", b"")
-                if message.get("more_body"):
-                    body = bytearray(body)
-                    while message.get("more_body"):
-                        message = await receive()
-                        body += message.get("body", b"")
-                        if len(body) > self._limit:
-                            raise self._too_large()
-        except TimeoutError:
+            message = await receive()
+            body: bytes | bytearray = message.get("body", b"")
+            if message.get("more_body"):
+                body = bytearray(body)
+                while message.get("more_body"):
+                    message = await receive()
+                    body += message.get("body", b"")
+                    if len(body) > self._limit:
+                        raise self._too_large()
+        except asyncio.CancelledError:
+            if not self._watch.was_late(task):
+                raise
             raise _TooSlowError(
-                f"the body did not arrive in {self._body_s:g} s", details={"field": "body"}
+                f"the body did not arrive in {self._watch.limit_s:g} s", details={"field": "body"}
             ) from None
+        finally:
+            self._watch.end(task)
         if message["type"] == "http.disconnect":
             raise _ClientLeftError
         if len(body) > self._limit:

@@ -6,6 +6,7 @@ import math
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -31,7 +32,7 @@ DTYPES: dict[str, np.dtype[Any]] = {
     "BYTES": np.dtype("object"),
 }
 DATATYPES = {dtype.name: name for name, dtype in DTYPES.items()}
-_KINDS = {"b": "truth values", "i": "whole numbers", "u": "whole numbers", "f": "numbers"}
+_DATATYPES_OF = {dtype: name for name, dtype in DTYPES.items()}
 _WIDENS = {"b": "b", "u": "ui", "i": "ui", "f": "fui", "c": "cfui"}  # kind wanted: kinds that fit
 _SHOWN_NAMES = 10
 
@@ -46,6 +47,7 @@ class Tensor:
     place: str = ""
 
 
+@lru_cache(maxsize=256)
 def datatype_of(dtype: str) -> str:
     """Return the protocol's name for a type in a signature; texts and the rest are BYTES."""
     lowered = dtype.lower()  # pandas' types that take missing values: Int64, Float32
@@ -67,12 +69,12 @@ def count_of(shape: Sequence[int], place: str) -> int:
     """
     if not shape:
         raise wrong(f"the shape of `{place}` is empty: [rows, …] is expected", f"{place}.shape")
-    if any(size < 0 for size in shape):
+    least = min(shape)
+    if least < 0:
         raise wrong(f"the shape {list(shape)} of `{place}` is negative", f"{place}.shape")
-    count = math.prod(shape)
-    if count == 0:
+    if least == 0:
         raise wrong(f"`{place}` has no values: at least one row is expected", f"{place}.shape")
-    return count
+    return math.prod(shape)
 
 
 def from_bytes(raw: bytes | memoryview, datatype: str, shape: Sequence[int], place: str) -> Any:
@@ -176,7 +178,7 @@ def to_rows(tensors: Sequence[Tensor], slot: Slot) -> tuple[Any, int]:
             f" {list(array.shape)}",
             f"{tensor.place}.shape",
         )
-    return _checked(_cast(tensor, field, slot), tensor, slot), len(array)
+    return _cast(tensor, field, slot), len(array)
 
 
 def _to_table(tensors: Sequence[Tensor], slot: Slot, fields: Sequence[Field]) -> tuple[Any, int]:
@@ -195,7 +197,7 @@ def _to_table(tensors: Sequence[Tensor], slot: Slot, fields: Sequence[Field]) ->
                 " for each row",
                 f"{tensor.place}.shape",
             )
-        columns.append(_checked(_cast(tensor, field, slot), tensor, slot))
+        columns.append(_cast(tensor, field, slot))
     return _frame(columns, slot, fields), n
 
 
@@ -220,7 +222,7 @@ def _frame(columns: list[NDArray[Any]], slot: Slot, fields: Sequence[Field]) -> 
 
 def _cast(tensor: Tensor, field: Field, slot: Slot) -> NDArray[Any]:
     array, wanted = tensor.array, DTYPES[datatype_of(field.dtype)]
-    if field.dtype == "unknown" or array.dtype == wanted:
+    if array.dtype is wanted or array.dtype == wanted or field.dtype == "unknown":
         return array
     kind = array.dtype.kind
     if kind not in _WIDENS.get(wanted.kind, "") or field.dtype.startswith(("datetime", "time")):
@@ -252,23 +254,26 @@ def _times(tensor: Tensor, field: Field) -> NDArray[Any]:
         ) from None
 
 
-def _checked(array: NDArray[Any], tensor: Tensor, slot: Slot) -> NDArray[Any]:
-    if array.dtype.kind != "f" or (slot.takes_nan and slot.takes_infinity):
-        return array
-    # The sum is finite when all values are, and takes one pass; sums of large values overflow.
-    if math.isfinite(float(array.sum())) or np.isfinite(array).all():
-        return array
-    for finds, takes, what in (
-        (np.isnan, slot.takes_nan, "a missing value (NaN or null)"),
-        (np.isinf, slot.takes_infinity, "an infinite value"),
-    ):
-        if not takes and (found := finds(array)).any():
-            row = int(np.argwhere(found)[0][0])
-            raise wrong(
-                f"`{tensor.name}` has {what} in row {row}, which `{slot.version}` does not take",
-                f"{tensor.place}.data",
-            )
-    return array
+def find_not_finite(
+    tensors: Sequence[Tensor], slot: Slot, raised: Exception
+) -> InvalidError | None:
+    """Return the error for a request whose missing or infinite values a model did not take.
+
+    Asked when a model raised: looking at every value before would cost every request for it, and
+    some models take them.
+    """
+    for tensor in tensors:
+        if tensor.array.dtype.kind != "f" or np.isfinite(tensor.array).all():
+            continue
+        row = int(np.argwhere(~np.isfinite(tensor.array))[0][0])
+        is_missing = bool(np.isnan(tensor.array[row]).any())
+        what = "a missing value (NaN or null)" if is_missing else "an infinite value"
+        return wrong(
+            f"`{tensor.name}` has {what} in row {row}, which `{slot.version}` does not take:"
+            f" {str(raised).partition(chr(10))[0][:200]}",
+            f"{tensor.place}.data",
+        )
+    return None
 
 
 def _unsigned(tensors: Sequence[Tensor], slot: Slot) -> tuple[Any, int]:
@@ -276,7 +281,7 @@ def _unsigned(tensors: Sequence[Tensor], slot: Slot) -> tuple[Any, int]:
         raise wrong("the request has no inputs", "inputs")
     if len(tensors) == 1:
         array = tensors[0].array
-        return _checked(array, tensors[0], slot), len(array)
+        return array, len(array)
     fields = [Field(name=tensor.name, dtype="unknown") for tensor in tensors]
     return _to_table(tensors, slot, fields)
 
@@ -322,7 +327,7 @@ def to_tensors(name: str, answer: Any) -> list[Tensor]:
     if hasattr(answer, "toarray"):  # a sparse matrix
         answer = answer.toarray()
     array = np.asarray(answer)
-    datatype = DATATYPES.get(array.dtype.name, "BYTES")
+    datatype = _DATATYPES_OF.get(array.dtype, "BYTES")
     if datatype == "BYTES":
         array = array.astype(object)
     return [Tensor(name, datatype, array)]

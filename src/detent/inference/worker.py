@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
@@ -64,6 +65,10 @@ async def _living(options: ServeOptions, engine: Engine) -> AsyncIterator[None]:
         from detent.inference.grpc_server import start_grpc
 
         grpc = await start_grpc(engine, options)
+    # What is there now stays. Looking through all of it for garbage again and again would take
+    # longer than many an answer.
+    gc.collect()
+    gc.freeze()
     log("serving", aliases=list(options.aliases))
     try:
         yield

@@ -153,9 +153,10 @@ class SqliteMetadata:
         """Return a number that is another one after any commit, of this or another process."""
         connection = self._connection()
         with self._mutex:
-            version = connection.raw.execute("PRAGMA data_version").fetchone()[0]
+            raw = connection.raw
+            (version,) = raw.execute("PRAGMA data_version").fetchone()
             # data_version counts what other connections commit; total_changes what this one did.
-            return int(version) << 40 | connection.raw.total_changes
+            return int(version) << 40 | raw.total_changes
 
     def find_damage(self) -> list[str]:
         """Return what SQLite finds wrong with its pages, indexes and constraints."""

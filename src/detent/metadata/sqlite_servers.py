@@ -9,6 +9,7 @@ cut there is no server left that the rows could tell of, so a damaged file is ma
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from importlib import resources
@@ -20,7 +21,12 @@ from detent.metadata.servers import ServerTables
 
 T = TypeVar("T")
 
-_BUSY_TIMEOUT_S = 0.005  # the longest that a server stops answering to write; it tries again later
+# The longest that a server stops answering to write; it tries again later. All servers of an alias
+# write at the same moment, each for a few dozen microseconds: SQLite's own wait, which begins with
+# a millisecond, would make a rollback several times slower.
+_BUSY_TIMEOUT_S = 0.005
+_BUSY_POLL_S = 0.00005
+_BUSY = ("SQLITE_BUSY", "SQLITE_LOCKED")
 _DAMAGED = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
 
 
@@ -99,7 +105,7 @@ class SqliteServers:
             try:
                 return self._locked(work)
             except sqlite3.DatabaseError as error:
-                if self._path is None or not _is_damaged(error):
+                if self._path is None or not _names(error, _DAMAGED):
                     raise
             self._remove_file()
             return self._locked(work)
@@ -110,10 +116,17 @@ class SqliteServers:
             ) from error
 
     def _locked(self, work: Callable[[ServerTables], T]) -> T:
-        if self._path is not None:
-            return work(self._connection().tables)
-        with self._mutex:
-            return work(self._connection().tables)
+        if self._path is None:
+            with self._mutex:
+                return work(self._connection().tables)
+        deadline = time.monotonic() + _BUSY_TIMEOUT_S
+        while True:
+            try:
+                return work(self._connection().tables)
+            except sqlite3.OperationalError as error:
+                if not _names(error, _BUSY) or time.monotonic() > deadline:
+                    raise
+            time.sleep(_BUSY_POLL_S)
 
     def _connection(self) -> _Connection:
         if self._path is None:
@@ -144,9 +157,7 @@ class SqliteServers:
 
 
 def _open(path: str) -> _Connection:
-    raw = sqlite3.connect(
-        path, isolation_level=None, timeout=_BUSY_TIMEOUT_S, check_same_thread=False
-    )
+    raw = sqlite3.connect(path, isolation_level=None, timeout=0, check_same_thread=False)
     try:
         if path != ":memory:":
             raw.execute("PRAGMA journal_mode=WAL")
@@ -158,5 +169,5 @@ def _open(path: str) -> _Connection:
         raise
 
 
-def _is_damaged(error: sqlite3.DatabaseError) -> bool:
-    return (getattr(error, "sqlite_errorname", "") or "").startswith(_DAMAGED)
+def _names(error: sqlite3.Error, codes: tuple[str, ...]) -> bool:
+    return (getattr(error, "sqlite_errorname", "") or "").startswith(codes)

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 LEASE_S = 10.0
 TICK_S = 0.02  # how often an idle process looks; the bell makes that rarely the way it learns
 _RENEWALS = 3  # of a lease, in its time: two may fail
+# The next rollback's version is looked for a little later: right after a change the other processes
+# of this machine need its processors to acknowledge.
+_PREPARE_AFTER_S = 0.05
 _RETRY_S = 10.0  # until a version that did not load is tried again
 _KEEP_LAPSED = timedelta(hours=1)  # rows of processes that nobody heard of are shown so long
 
@@ -79,6 +82,7 @@ class Follower:
         self._seen = threading.local()  # the counter of each thread's connection
         self._lock = threading.RLock()  # one look at a time moves the deployments
         self._loading: dict[str, int] = {}  # by alias: the version being loaded to answer
+        self._prepare_at: dict[str, float] = {}
         self._preparing: set[str] = set()
         self._retry_at = float("inf")
         self._is_retry = False
@@ -132,6 +136,8 @@ class Follower:
         if now >= self._renew_at or any(d.acknowledged < d.entry for d in self.deployments):
             with self._lock:
                 self._acknowledge(self.deployments)
+        if self._prepare_at:
+            self._start_preparing(now)
 
     @property
     def may_answer(self) -> bool:
@@ -189,9 +195,7 @@ class Follower:
                 "at": entry.at,
             },
         )
-        if deployment.name not in self._preparing:
-            self._preparing.add(deployment.name)
-            self._start_thread(self._prepare, deployment)
+        self._prepare_at[deployment.name] = time.monotonic() + _PREPARE_AFTER_S
 
     def _acknowledge(self, deployments: Sequence[Deployment]) -> None:
         if self._is_closed:
@@ -280,6 +284,16 @@ class Follower:
                     "refused",
                     {"alias": deployment.name, "entry": newest.entry, "problem": problem},
                 )
+
+    def _start_preparing(self, now: float) -> None:
+        with self._lock:
+            for deployment in self.deployments:
+                if self._prepare_at.get(deployment.name, float("inf")) > now:
+                    continue
+                del self._prepare_at[deployment.name]
+                if deployment.name not in self._preparing:
+                    self._preparing.add(deployment.name)
+                    self._start_thread(self._prepare, deployment)
 
     def _prepare(self, deployment: Deployment) -> None:
         """Load the version that a rollback would return to."""

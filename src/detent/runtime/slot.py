@@ -8,8 +8,6 @@ from statistics import median
 from types import SimpleNamespace
 from typing import Any
 
-import numpy as np
-
 from detent.blobs.base import read_verified
 from detent.data.table import decode_table, head, n_rows
 from detent.domain.manifest import Field, Manifest, Signature
@@ -38,8 +36,6 @@ class Slot:
         What it takes and gives, where that is known.
     methods : mapping of str to callable
         What can be asked of it; ``default`` names the one meant without a name.
-    takes_nan, takes_infinity : bool
-        Whether it answered a row of them. True where it could not be tried.
     template : table-like or None
         No rows of the sample: the columns with their types, as the model takes them.
     n_running : int
@@ -59,8 +55,6 @@ class Slot:
         self.form = form
         self.methods: Mapping[str, Method] = _methods_of(model, version)
         self.default = next(iter(self.methods))
-        self.takes_nan = True
-        self.takes_infinity = True
         self.template: Any = None
         self.n_running = 0
         self._call_s: float | None = None  # of a call, however few its rows
@@ -99,8 +93,6 @@ class Slot:
         one, n = head(sample, 1), n_rows(sample)
         self._call_s = median(_time(asked, one) for _ in range(_TIMED_CALLS))
         self._row_s = max(0.0, _time(asked, sample) - self._call_s) / n if n > 1 else 0.0
-        self.takes_nan = _takes(asked, one, np.nan)
-        self.takes_infinity = _takes(asked, one, np.inf)
 
 
 def load_slot(
@@ -175,25 +167,3 @@ def _time(method: Method, rows: Any) -> float:
     started = time.perf_counter()
     method(rows)
     return time.perf_counter() - started
-
-
-def _takes(method: Method, row: Any, value: float) -> bool:
-    """Return whether a model answers a row whose real numbers are all `value`."""
-    changed = _with(row, value)
-    if changed is None:
-        return True
-    try:
-        with np.errstate(all="ignore"):
-            method(changed)
-    except Exception:
-        return False
-    return True
-
-
-def _with(row: Any, value: float) -> Any:
-    if hasattr(row, "iloc"):
-        real = [name for name, dtype in row.dtypes.items() if getattr(dtype, "kind", "") == "f"]
-        return row.assign(**{str(name): value for name in real}) if real else None
-    if isinstance(row, np.ndarray) and row.dtype.kind == "f":
-        return np.full_like(row, value)
-    return None
