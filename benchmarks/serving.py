@@ -175,7 +175,7 @@ def _switching(registry: detent.Registry, folder: Path, name: str, what: str) ->
     stores, workers = registry._stores, 4
     commit = _plain_commit(folder / f"plain-{name}.db")
     commits, returns, firsts = [], [], []
-    moved: list[tuple[float, float, float, int]] = []
+    moved: list[tuple[float, float, float, float, int]] = []
     with serving(*detent_serve(registry, name, workers), workers=workers) as port:
         while len(registry.servers(name)) < workers:
             time.sleep(0.5)
@@ -196,8 +196,8 @@ def _switching(registry: detent.Registry, folder: Path, name: str, what: str) ->
                 assert found.is_complete and found.confirmed == workers, found
                 returns.append(returned - called)
                 assert entry.previous is not None
-                moved.append((called, committed, returned, entry.previous))
                 time.sleep(0.05)
+                moved.append((called, committed, returned, time.monotonic(), entry.previous))
                 entry = activate(stores, f"{name}/2", "production", override="again")
                 assert confirm(stores.metadata, entry).is_complete
                 time.sleep(0.05)
@@ -205,13 +205,10 @@ def _switching(registry: detent.Registry, folder: Path, name: str, what: str) ->
         records = list(read_records(path))
     failed = sum(record.status != 200 for record in records)
     late = 0
-    for (called, committed, returned, withdrawn), (again, *_) in zip(
-        moved, [*moved[1:], (float("inf"),)], strict=True
-    ):
-        between = [record for record in records if called < record.started < again]
-        upto = returned + 0.04  # then it is activated again
+    for called, committed, returned, again, withdrawn in moved:
         late += sum(
-            returned < record.started < upto and record.version == withdrawn for record in between
+            returned < record.started and record.ended < again and record.version == withdrawn
+            for record in records
         )
         firsts.append(
             min(

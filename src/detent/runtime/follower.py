@@ -277,13 +277,15 @@ class Follower:
                 self._swap(deployment, slot, newest)
             else:
                 assert problem is not None
+                is_new = (deployment.problem, deployment.problem_entry) != (problem, newest.entry)
                 deployment.refuse(newest.entry, problem)
                 self._retry_at = time.monotonic() + _RETRY_S
                 self._acknowledge([deployment])
-                self._tell(
-                    "refused",
-                    {"alias": deployment.name, "entry": newest.entry, "problem": problem},
-                )
+                if is_new:  # not each time that it is tried again
+                    self._tell(
+                        "refused",
+                        {"alias": deployment.name, "entry": newest.entry, "problem": problem},
+                    )
 
     def _start_preparing(self, now: float) -> None:
         with self._lock:
