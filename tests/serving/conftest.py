@@ -64,8 +64,8 @@ def make_registry(folder: Path) -> detent.Registry:
     """Return a registry whose `churn@production` has held version 1, and holds version 2."""
     made = detent.connect(folder, user="ana")
     X, y = rows()
-    for C in (1.0, 0.01):
-        made.register("churn", LogisticRegression(C=C).fit(X, y), sample=X[:20], code="/")
+    for strength in (1.0, 0.01):
+        made.register("churn", LogisticRegression(C=strength).fit(X, y), sample=X[:20], code="/")
     made.activate("churn/1", "production")
     made.activate("churn/2", "production")
     return made

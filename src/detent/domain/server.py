@@ -75,10 +75,10 @@ def sort_servers(
     Returns
     -------
     confirmed, waiting, failed : tuple of Server
-        A server that answers nothing yet is in none of them.
+        A server that only starts is in none of them.
     """
-    answering = [server for server in servers if server.entry]
-    confirmed = tuple(server for server in answering if server.entry >= entry)
-    late = [server for server in answering if server.entry < entry]
+    started = [server for server in servers if server.entry or server.problem_entry]
+    confirmed = tuple(server for server in started if server.entry >= entry)
+    late = [server for server in started if server.entry < entry]
     failed = tuple(server for server in late if server.problem_entry >= entry)
     return confirmed, tuple(server for server in late if server.problem_entry < entry), failed

@@ -23,7 +23,9 @@ def record_packages() -> dict[str, str]:
     True
     """
     installed = _installed(_stamp())
-    imported = {name.partition(".")[0] for name, module in list(sys.modules.items()) if module}
+    # A copy in one step: another thread may be importing.
+    modules = sys.modules.copy()
+    imported = {name.partition(".")[0] for name, module in modules.items() if module}
     found = {item for name in imported for item in installed.get(name, ())}
     return dict(sorted(found))
 

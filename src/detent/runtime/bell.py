@@ -15,22 +15,18 @@ class Bell:
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.socket.bind(("127.0.0.1", 0))
         self.socket.setblocking(False)
-
-    @property
-    def port(self) -> int:
-        """Where to ring."""
-        return int(self.socket.getsockname()[1])
+        self.port = int(self.socket.getsockname()[1])
 
     def wait(self, timeout_s: float) -> None:
         """Return when it rings, or after a while."""
-        self.socket.settimeout(timeout_s)
-        with suppress(OSError):
+        with suppress(OSError):  # it rang not, or was taken away
+            self.socket.settimeout(timeout_s)
             self.socket.recv(1)
 
     def silence(self) -> None:
         """Forget that it rang."""
-        self.socket.setblocking(False)
         with suppress(OSError):
+            self.socket.setblocking(False)
             while True:
                 self.socket.recv(1)
 

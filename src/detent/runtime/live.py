@@ -28,8 +28,12 @@ class Live:
         self._follower = Follower(stores, [alias], trusted=trusted)
         self._deployment = self._follower.deployments[0]
         self._end = threading.Event()
-        self._follower.start()
         self._finalizer = weakref.finalize(self, _stop, self._follower, self._end)
+        try:
+            self._follower.start()
+        except BaseException:
+            self._finalizer()
+            raise
         threading.Thread(
             target=_tick,
             args=(self._follower, self._end, stores),

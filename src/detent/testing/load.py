@@ -1,4 +1,4 @@
-"""Requests without pause, and what came back: is a server the same while it changes?
+"""Requests without pause, and what came back, to see whether a server stays the same.
 
 ``python -m detent.testing.load HOST PORT PATH BODY_FILE CONNECTIONS RECORDS_FILE`` asks until its
 standard input ends.
