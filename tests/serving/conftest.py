@@ -25,7 +25,7 @@ from sklearn.preprocessing import OneHotEncoder
 import detent
 
 BROKEN = """
-import os, threading
+import os, threading, time
 
 def hangs(X):
     if "STUCK" in os.environ:
@@ -37,9 +37,11 @@ def raises(X):
         raise RuntimeError("thirteen")
     return X[:, 0]
 
-def steps_back(X):
-    if "STUCK" in os.environ:
-        return X
+def waits(X):
+    time.sleep(0.01)  # slow enough to be asked beside the event loop
+    if X[0, 0] == 7:
+        with open(os.environ["DOOR"]) as door:  # until somebody opens the other end
+            door.read()
     return X[:, 0]
 """
 

@@ -55,7 +55,7 @@ class Application:
     """The ASGI application of a worker."""
 
     def __init__(self, engine: Engine, options: ServeOptions, rest: FastAPI) -> None:
-        self._engine = engine
+        self.engine = engine
         self._limit = options.limit_bytes
         self._watch = BodyWatch(options.body_s)
         self._log_requests = options.log_requests
@@ -73,7 +73,7 @@ class Application:
 
     async def _infer(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = time.perf_counter()
-        engine = self._engine
+        engine = self.engine
         headers = {name: text for name, text in scope["headers"] if name in _HEADER_NAMES}
         request_id = headers.get(b"x-request-id", b"").decode("latin-1")[:200]
         name, version, status = "", "", 200

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
@@ -25,7 +25,7 @@ from detent.settings import read_settings
 _SWITCH_S = 0.0005
 
 
-def make_application(options: ServeOptions) -> Callable[..., Any]:
+def make_application(options: ServeOptions) -> Application:
     """Return the ASGI application of this process."""
     sys.setswitchinterval(_SWITCH_S)
     stores = open_stores(read_settings(url=options.url, user=options.user))

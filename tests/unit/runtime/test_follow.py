@@ -93,13 +93,13 @@ def test_a_rollback_waits_for_the_answer_in_flight(registry: detent.Registry) ->
         assert [server.version for server in entry.confirmation.behind] == [1]
         assert live.version.number == 1
         returned = threading.Event()
-        again = threading.Thread(
+
+        def confirm_again() -> None:
             # It is active already: nothing is changed, and who has not followed is waited for.
-            target=lambda: (
-                registry.activate("churn/1", "production", wait_s=60),
-                returned.set(),
-            )
-        )
+            registry.activate("churn/1", "production", wait_s=60)
+            returned.set()
+
+        again = threading.Thread(target=confirm_again)
         again.start()
         assert not returned.wait(0.2)
         live._deployment.release(slot)
