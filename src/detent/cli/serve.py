@@ -26,7 +26,7 @@ def _serve_arguments(parser: argparse.ArgumentParser) -> None:
         help="without contact to the registry: answer with what is loaded, or stop answering",
     )
     add(
-        *("--lease",),
+        "--lease",
         type=float,
         default=10.0,
         metavar="S",
