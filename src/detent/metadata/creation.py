@@ -16,6 +16,11 @@ from detent.metadata.statements import Connection
 from detent.metadata.tables import Tables
 
 
+def _read(*names: str) -> str:
+    folder = resources.files("detent.metadata")
+    return "\n".join(folder.joinpath(name).read_text() for name in names)
+
+
 def make_folder(path: str) -> None:
     """Make a folder that lasts, unless it is there."""
     if not os.path.isdir(path):
@@ -69,12 +74,13 @@ def build_tables(
     at_us: int,
     actor: str,
     types: Mapping[str, str] = MappingProxyType({}),
+    files: tuple[str, ...] = ("schema.sql",),
 ) -> Tables:
     """Make the tables of an empty database and write its first event, in an open transaction.
 
-    `types` are the words of this database for those of ``schema.sql``.
+    `types` are the words of this database for those of the `files`.
     """
-    schema = resources.files("detent.metadata").joinpath("schema.sql").read_text()
+    schema = _read(*files)
     for word, own in types.items():
         schema = re.sub(rf"\b{word}\b", own, schema)
     for statement in schema.split(";\n"):

@@ -17,6 +17,7 @@ import psycopg
 
 from detent.errors import ConflictError, DetentError, InvalidError, UnavailableError
 from detent.metadata.base import SCHEMA_VERSION
+from detent.metadata.postgres_servers import PostgresServers
 from detent.metadata.sessions import Raw, Sessions, run, translate
 from detent.metadata.tables import Tables
 
@@ -106,6 +107,7 @@ class PostgresMetadata:
         self._timeout_s = timeout_s
         self._local = threading.local()
         self._single = Tables(_SingleRows(self._sessions))
+        self.servers = PostgresServers(_SingleRows(self._sessions))
         self._is_checked = False
         lock = f"pg_advisory_xact_lock(hashtextextended('detent {self._sessions.schema}', 0))"
         self._write = f"BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SELECT {lock}"
@@ -171,7 +173,13 @@ class PostgresMetadata:
             # A user who may not make schemas can still fill one that was made for them.
             if not rows.execute("SELECT to_regnamespace(:schema)", {"schema": schema})[0][0]:
                 rows.execute(f"CREATE SCHEMA {schema}", {})
-            tables = build_tables(rows, at_us=at_us, actor=actor, types=_TYPES)
+            tables = build_tables(
+                rows,
+                at_us=at_us,
+                actor=actor,
+                types=_TYPES,
+                files=("schema.sql", "serving.sql"),
+            )
             self._commit(rows.raw, tables.appended)
         return True
 

@@ -23,9 +23,8 @@ import pytest
 from detent.domain.clock import from_us
 from detent.domain.events import EventType, check_chain
 from detent.domain.evidence import Evaluation
-from detent.domain.version import Version
-from detent.errors import InvalidError, NotFoundError
 from detent.domain.server import Server
+from detent.domain.version import Version
 from detent.errors import InvalidError, NotFoundError, UnavailableError
 from detent.metadata.base import SCHEMA_VERSION, Metadata
 from detent.metadata.tables import Tables
@@ -307,6 +306,7 @@ class MetadataContract:
         assert uses(4, baseline=1) == 0, "never evaluated on these rows"
         assert metadata.current.newest_evaluation("fraud") == 5
         assert metadata.current.newest_evaluation("wine") == 0
+
     def test_what_servers_say_is_seen_and_moves_nothing_else(self, metadata: Metadata) -> None:
         before = metadata.change_counter(), metadata.current.journal_head()
         assert metadata.servers.list_servers() == []
@@ -318,6 +318,7 @@ class MetadataContract:
         assert found == [_server("a"), _server("b", alias="staging"), _server("a", model="wine")]
         assert metadata.servers.list_servers("fraud", "staging") == found[1:2]
         assert (metadata.change_counter(), metadata.current.journal_head()) == before
+
     def test_what_was_acknowledged_never_goes_back(self, metadata: Metadata) -> None:
         servers = metadata.servers
         for entry, version in ((3, 1), (5, 2), (4, 1)):
@@ -326,6 +327,7 @@ class MetadataContract:
         told = _server("a", entry=5, version=2, problem="v3 does not load", problem_entry=6)
         servers.put_server(told)
         assert servers.list_servers() == [told]
+
     def test_servers_leave_or_are_forgotten(self, metadata: Metadata) -> None:
         servers = metadata.servers
         for server in (_server("a"), _server("a", model="wine"), _server("b", until_us=50)):
@@ -336,13 +338,16 @@ class MetadataContract:
         assert [server.id for server in servers.list_servers()] == ["b"]
         servers.remove_lapsed_servers(before_us=51)
         assert servers.list_servers() == []
+
     def test_many_servers_acknowledge_at_once(self, metadata: Metadata) -> None:
         def acknowledge(i: int) -> None:
             for entry in range(1, N_EACH + 1):
                 _until_written(partial(metadata.servers.put_server, _server(f"{i}", entry=entry)))
+
         with ThreadPoolExecutor(N_THREADS) as pool:
             list(pool.map(acknowledge, range(N_THREADS)))
         assert {server.entry for server in metadata.servers.list_servers()} == {N_EACH}
+
     def test_servers_of_other_processes_are_seen(
         self, metadata: Metadata, opener: Opener | None
     ) -> None:
@@ -402,19 +407,26 @@ def _server(
     problem_entry: int = 0,
 ) -> Server:
     return Server(
+        id=id,
         model=model,
         alias=alias,
         host="web-1",
         pid=812,
         place="here",
         port=None,
+        version=version,
         entry=entry,
         heard_at=from_us(7),
         lease_until=from_us(until_us),
         problem=problem,
         problem_entry=problem_entry,
+    )
+
+
 def _serve_elsewhere(opener: Opener, entry: int = 1) -> None:
     opener().servers.put_server(_server("elsewhere", entry=entry))
+
+
 def _until_written(write: Callable[[], None]) -> None:
     """Write as servers do: who cannot now tries again."""
     while True:
@@ -422,6 +434,8 @@ def _until_written(write: Callable[[], None]) -> None:
             return write()
         except UnavailableError:
             continue
+
+
 def _write(metadata: Metadata, model: str) -> None:
     with metadata.write() as tables:
         tables.insert_model(model, at_us=1, actor="ana")

@@ -1,0 +1,40 @@
+"""The rows of servers in PostgreSQL: a table beside the others."""
+
+from __future__ import annotations
+
+from detent.domain.server import Server
+from detent.metadata.servers import ServerTables
+from detent.metadata.statements import Connection
+
+
+class PostgresServers:
+    """The table, on connections borrowed for one statement each.
+
+    Every statement may be repeated when its connection was lost: it then finds what it wrote.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._tables = ServerTables(connection)
+
+    def list_servers(self, model: str | None = None, alias: str | None = None) -> list[Server]:
+        """Return what servers last said."""
+        return self._tables.list_servers(model, alias)
+
+    def put_server(self, server: Server) -> None:
+        """Write what a server says of itself."""
+        self._tables.put_server(server)
+
+    def remove_servers(self, id: str) -> None:
+        """Remove the rows of a process that answers no more."""
+        self._tables.remove_servers(id)
+
+    def remove_lapsed_servers(self, *, before_us: int) -> None:
+        """Remove the rows whose lease ended before a time."""
+        self._tables.remove_lapsed_servers(before_us=before_us)
+
+    def change_counter(self) -> int:
+        """Return a number made of what servers last said: few rows, and no clock to agree on."""
+        return hash(tuple(self._tables.list_servers()))
+
+    def close(self) -> None:
+        """Nothing is kept open here."""
