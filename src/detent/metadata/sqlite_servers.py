@@ -39,6 +39,9 @@ class _Rows:
     def execute(self, sql: str, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
         return self.raw.execute(sql, parameters).fetchall()
 
+    def execute_many(self, sql: str, parameters: list[dict[str, Any]]) -> None:
+        self.raw.executemany(sql, parameters)
+
 
 class _Connection:
     def __init__(self, raw: sqlite3.Connection, inode: int) -> None:
