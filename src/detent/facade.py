@@ -1,7 +1,7 @@
 """The registry as people use it: values are nouns, verbs are methods of `Registry`.
 
-Each method is one line into the room that does the work; heavy rooms are entered when they are
-used, so that ``import detent`` is quick.
+Each method is one line into `Operations`, which does the work here or at a server; what computes
+on data runs here. Heavy rooms are entered when they are used, so that ``import detent`` is quick.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 
 from detent.domain.clock import parse_time
 from detent.errors import InvalidError
+from detent.operations import Operations
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -65,8 +66,14 @@ class Registry:
     durable; when it raises, nothing was changed unless the error says so.
     """
 
-    def __init__(self, stores: Stores) -> None:
-        self._stores = stores
+    def __init__(self, operations: Operations | Stores) -> None:
+        self._operations = (
+            operations if isinstance(operations, Operations) else Operations(operations)
+        )
+
+    @property
+    def _stores(self) -> Stores:
+        return self._operations.stores
 
     def __repr__(self) -> str:
         """Return one line."""
@@ -75,28 +82,26 @@ class Registry:
     @property
     def location(self) -> str:
         """Where the registry lies."""
-        return self._stores.metadata.location
+        return self._operations.location
 
     @property
     def user(self) -> str:
         """Who acts."""
-        return self._stores.actor
+        return self._operations.user
 
     def create(self) -> bool:
         """Make the registry on disk if there is none; return whether it was made."""
-        from detent.registry.register import create_registry
-
-        return create_registry(self._stores)
+        return self._operations.create()
 
     def close(self) -> None:
         """Release this thread's connection. The registry can be used again afterwards."""
-        self._stores.metadata.close()
+        self._operations.close()
 
     # Look ---------------------------------------------------------------------------------
 
     def models(self) -> list[Model]:
         """Return all models by name."""
-        return self._stores.metadata.current.list_models()
+        return self._operations.models()
 
     def versions(
         self,
@@ -128,10 +133,7 @@ class Registry:
         NotFoundError
             If there is no such model.
         """
-        from detent.registry import read
-
-        return read.versions(
-            self._stores,
+        return self._operations.versions(
             model,
             search=search,
             since=self._time(since),
@@ -149,9 +151,7 @@ class Registry:
         InvalidError
             If the reference is malformed.
         """
-        from detent.registry.read import resolve
-
-        return resolve(self._stores.metadata.current, reference)
+        return self._operations.version(str(reference))
 
     def status(self, alias: str, *, at: When | None = None) -> AliasStatus:
         """Return what an alias holds: version, since when, by whom, why.
@@ -168,9 +168,10 @@ class Registry:
         NotFoundError
             If there is no such alias, or it held nothing yet.
         """
-        from detent.registry.read import alias_reference, status
+        from detent.registry.read import alias_reference
 
-        return status(self._stores, str(alias_reference(alias)), at=self._time(at))[0]
+        name = str(alias_reference(alias))
+        return self._operations.status(name=name, at=self._time(at))[0]
 
     def list_status(self, name: str | None = None, *, at: When | None = None) -> list[AliasStatus]:
         """Return what every alias holds: of all models, of one, or of one alias.
@@ -180,9 +181,7 @@ class Registry:
         NotFoundError
             If there is no such model or alias.
         """
-        from detent.registry.read import status
-
-        return status(self._stores, name, at=self._time(at))
+        return self._operations.status(name=name, at=self._time(at))
 
     def history(self, alias: str, *, limit: int | None = None) -> History:
         """Return an alias's activations and the tries that were refused, newest first.
@@ -192,9 +191,10 @@ class Registry:
         NotFoundError
             If there is no such alias.
         """
-        from detent.registry.read import history
+        from detent.registry.read import merge_history
 
-        return history(self._stores, alias, limit=limit)
+        moves = self._operations.history(alias, limit=limit)
+        return merge_history(moves.entries, moves.refusals)
 
     def show(self, reference: Named) -> VersionCard:
         """Return all that is known of a version.
@@ -206,9 +206,7 @@ class Registry:
         CorruptError
             If its manifest is not what was registered.
         """
-        from detent.registry.describe import describe
-
-        return describe(self._stores, reference)
+        return self._operations.card(str(reference))
 
     def diff(self, before: Named, after: Named) -> list[Change]:
         """Return what went into two versions differently; `compare` says what came out.
@@ -220,7 +218,7 @@ class Registry:
         """
         from detent.registry.describe import diff
 
-        return diff(self._stores, before, after)
+        return diff(self.show(before), self.show(after))
 
     def evaluations(self, name: Named) -> list[Evaluation]:
         """Return the evaluations of a model or of one version, newest first.
@@ -230,16 +228,7 @@ class Registry:
         NotFoundError
             If there is no such model or version.
         """
-        from detent.domain.reference import parse_reference
-        from detent.registry.read import check_model
-
-        tables = self._stores.metadata.current
-        reference = parse_reference(str(name))
-        if str(reference) == reference.model:
-            check_model(tables, reference.model)
-            return tables.list_evaluations(reference.model)
-        version = self.version(name)
-        return tables.list_evaluations(version.model, version.number)
+        return self._operations.evaluations(str(name))
 
     def decision(self, id: int) -> Decision:
         """Return a recorded decision, with its rules and evidence.
@@ -249,12 +238,7 @@ class Registry:
         NotFoundError
             If there is no such decision.
         """
-        from detent.errors import NotFoundError
-
-        decision = self._stores.metadata.current.find_decision(id)
-        if decision is None:
-            raise NotFoundError(f"there is no decision {id}")
-        return decision
+        return self._operations.decision(id)
 
     @overload
     def audit(
@@ -299,17 +283,9 @@ class Registry:
             reordered.
         """
         if verify:
-            from detent.registry.verify import verify_journal
-
-            return verify_journal(self._stores)
-        from detent.domain.clock import to_us
-
-        since_at, until_at = self._time(since), self._time(until)
-        return self._stores.metadata.current.list_events(
-            since_us=to_us(since_at) if since_at else 0,
-            until_us=to_us(until_at) if until_at else None,
-            actor=by,
-            limit=limit,
+            return self._operations.verify_journal()
+        return self._operations.events(
+            since=self._time(since), until=self._time(until), by=by, limit=limit
         )
 
     # Register and load --------------------------------------------------------------------
@@ -377,7 +353,7 @@ class Registry:
         from detent.registration import register
 
         version, remarks = register(
-            self._stores,
+            self._operations,
             name,
             model,
             sample=sample,
@@ -425,7 +401,7 @@ class Registry:
         from detent.registration import register_file
 
         version, remarks = register_file(
-            self._stores,
+            self._operations,
             name,
             Path(path),
             data=data,
@@ -496,9 +472,11 @@ class Registry:
         CorruptError
             If the bytes are not those that were registered.
         """
-        from detent.registry.files import load
+        from detent.registry.files import load_version
 
-        return load(self._stores, reference, trusted=trusted, progress=progress)
+        return load_version(
+            self._operations.blobs, self.version(reference), trusted=trusted, progress=progress
+        )
 
     def export(self, reference: Named, folder: Path | str, *, dry_run: bool = False) -> list[Path]:
         """Write the files of a version and its ``manifest.json`` into a new folder.
@@ -516,7 +494,8 @@ class Registry:
 
         from detent.registry.files import export
 
-        return export(self._stores, reference, Path(folder), dry_run=dry_run)[1]
+        version = self.version(reference)
+        return export(self._operations.blobs, version, Path(folder), dry_run=dry_run)
 
     def plan_import(self, folder: Path | str, *, model: str | None = None) -> list[Takeover]:
         """Return which files of a folder `import_folder` would take over, in their order.
@@ -548,10 +527,10 @@ class Registry:
         InvalidError
             If two files claim one number, or a name cannot be a model's.
         """
-        from detent.registry.files import take_over
+        from detent.registration import take_over
 
         plan = self.plan_import(folder, model=model)
-        return [(item.path, take_over(self._stores, item)[0]) for item in plan]
+        return [(item.path, take_over(self._operations, item)) for item in plan]
 
     # Judge --------------------------------------------------------------------------------
 
@@ -604,11 +583,11 @@ class Registry:
         InvalidError
             If rows, true values and model do not fit together.
         """
-        from detent.evaluation.evaluate import evaluate
+        from detent.evaluation.evaluate import measure
 
         card = self.show(reference)
-        return evaluate(
-            self._stores,
+        measured = measure(
+            self._operations.blobs,
             card.version,
             self.load(card.version, trusted=trusted),
             X,
@@ -621,6 +600,7 @@ class Registry:
             ids=ids,
             sample_weight=sample_weight,
         )
+        return self._operations.record_evaluation(measured)
 
     def compare(
         self,
@@ -651,9 +631,9 @@ class Registry:
         InvalidError
             If they are of two models, or were evaluated on different rows.
         """
-        from detent.registry.compare import compare
-
-        return compare(self._stores, baseline, candidate, dataset=dataset, metrics=metrics)
+        return self._operations.compare(
+            str(baseline), str(candidate), dataset=dataset, metrics=tuple(metrics)
+        )
 
     def rank(
         self, baseline: Named, candidates: Sequence[Named], *, dataset: str | None = None
@@ -667,9 +647,9 @@ class Registry:
         InvalidError
             If no candidate is named, or as `compare`.
         """
-        from detent.registry.compare import rank
-
-        return rank(self._stores, baseline, candidates, dataset=dataset)
+        return self._operations.rank(
+            str(baseline), [str(candidate) for candidate in candidates], dataset=dataset
+        )
 
     def gate(self, reference: Named, alias: str) -> Decision:
         """Ask what the gate would say to an activation. Changes and records nothing.
@@ -679,17 +659,11 @@ class Registry:
         NotFoundError
             If there is no such version.
         """
-        from detent.registry.decide import gate
-
-        return gate(self._stores, reference, alias)
+        return self._operations.gate(_alias_of(reference, alias), str(reference))
 
     def policy(self, alias: str) -> Policy | None:
         """Return what an alias demands; None when it demands nothing."""
-        from detent.registry.read import alias_reference
-
-        reference = alias_reference(alias)
-        assert reference.alias is not None
-        return self._stores.metadata.current.find_policy(reference.model, reference.alias)
+        return self._operations.policy(alias)
 
     def set_policy(
         self, alias: str, policy: Mapping[str, Any] | None = None, *, dry_run: bool = False
@@ -715,10 +689,9 @@ class Registry:
             If a rule or a parameter is unknown, or out of its range.
         """
         from detent.policy.parse import DEFAULT
-        from detent.registry.annotate import set_policy
 
         content = DEFAULT if policy is None else policy
-        return set_policy(self._stores, alias, content, dry_run=dry_run)
+        return self._operations.set_policy(alias, content, dry_run=dry_run)
 
     def try_policy(
         self, alias: str, policy: Mapping[str, Any], *, limit: int = 20
@@ -741,16 +714,7 @@ class Registry:
         InvalidError
             If it is not a policy.
         """
-        from detent.registry.annotate import read_policy
-        from detent.registry.decide import try_policy
-        from detent.registry.read import alias_reference
-
-        reference = alias_reference(alias)
-        assert reference.alias is not None
-        tried = read_policy(
-            reference.model, reference.alias, policy, id=0, at=self._stores.clock(), by=self.user
-        )
-        return try_policy(self._stores, str(reference), tried, limit=limit)
+        return tuple(self._operations.try_policy(alias, policy, limit=limit))
 
     def approve(
         self, reference: Named, alias: str, *, reason: str | None = None, dry_run: bool = False
@@ -764,14 +728,8 @@ class Registry:
         NotFoundError
             If there is no such version.
         """
-        from detent.registry.annotate import approve
-
-        return approve(
-            self._stores,
-            reference,
-            _alias_of(reference, alias),
-            reason=_text(reason),
-            dry_run=dry_run,
+        return self._operations.approve(
+            _alias_of(reference, alias), str(reference), reason=reason, dry_run=dry_run
         )
 
     # Change -------------------------------------------------------------------------------
@@ -824,13 +782,10 @@ class Registry:
         ConflictError
             If the alias moved on from `expected`.
         """
-        from detent.registry.activate import activate
-
-        entry = activate(
-            self._stores,
-            reference,
+        entry = self._operations.activate(
             _alias_of(reference, alias),
-            reason=_text(reason),
+            str(reference),
+            reason=reason,
             override=override,
             expected=_entry(expected),
             dry_run=dry_run,
@@ -891,10 +846,8 @@ class Registry:
         ConflictError
             If the alias moved on from `expected`.
         """
-        from detent.registry.activate import deactivate
-
-        entry = deactivate(
-            self._stores, alias, reason=_text(reason), expected=_entry(expected), dry_run=dry_run
+        entry = self._operations.deactivate(
+            alias, reason=reason, expected=_entry(expected), dry_run=dry_run
         )
         return entry if dry_run else self._confirmed(entry, wait_s)
 
@@ -941,13 +894,10 @@ class Registry:
         ConflictError
             If the alias moved on from `expected`.
         """
-        from detent.registry.activate import rollback
-
-        entry = rollback(
-            self._stores,
+        entry = self._operations.rollback(
             alias,
             to=to,
-            reason=_text(reason),
+            reason=reason,
             hold=hold,
             expected=_entry(expected),
             dry_run=dry_run,
@@ -962,9 +912,7 @@ class Registry:
         NotFoundError
             If there is no such alias.
         """
-        from detent.registry.activate import hold
-
-        return hold(self._stores, alias, reason=_text(reason), dry_run=dry_run)
+        return self._operations.hold(alias, reason=reason, dry_run=dry_run)
 
     def release(self, alias: str, *, reason: str | None = None, dry_run: bool = False) -> Hold:
         """End a hold, and return what it was.
@@ -974,9 +922,7 @@ class Registry:
         NotFoundError
             If the alias is not on hold.
         """
-        from detent.registry.activate import release
-
-        return release(self._stores, alias, reason=_text(reason), dry_run=dry_run)
+        return self._operations.release(alias, reason=reason, dry_run=dry_run)
 
     def withdraw(self, reference: Named, *, reason: str, dry_run: bool = False) -> Version:
         """Mark a version as never to be activated again, anywhere. Cannot be undone.
@@ -986,9 +932,7 @@ class Registry:
         NotFoundError
             If there is no such version.
         """
-        from detent.registry.annotate import withdraw
-
-        return withdraw(self._stores, reference, reason=reason, dry_run=dry_run)
+        return self._operations.withdraw(str(reference), reason=reason, dry_run=dry_run)
 
     def delete(
         self, reference: Named, *, reason: str | None = None, dry_run: bool = False
@@ -1002,9 +946,7 @@ class Registry:
         RefusedError
             If an alias holds it, or can be rolled back to it.
         """
-        from detent.registry.annotate import delete
-
-        return delete(self._stores, reference, reason=_text(reason), dry_run=dry_run)
+        return self._operations.delete(str(reference), reason=reason, dry_run=dry_run)
 
     def note(self, name: Named, text: str, *, dry_run: bool = False) -> None:
         """Set the note of a version, or say afterwards why an alias was changed.
@@ -1014,9 +956,7 @@ class Registry:
         NotFoundError
             If there is no such version or alias.
         """
-        from detent.registry.annotate import note
-
-        note(self._stores, name, text, dry_run=dry_run)
+        self._operations.note(str(name), text, dry_run=dry_run)
 
     # Keep ---------------------------------------------------------------------------------
 
@@ -1030,10 +970,8 @@ class Registry:
         NotFoundError
             If there is no such version.
         """
-        from detent.registry.verify import verify_blobs
-
         name = str(reference) if reference is not None else None
-        return verify_blobs(self._stores, name, progress=progress)
+        return self._operations.verify(reference=name, progress=progress)
 
     def repair(
         self, folder: Path | str, reference: Named | None = None, *, dry_run: bool = False
@@ -1049,8 +987,15 @@ class Registry:
 
         from detent.registry.prune import repair
 
-        name = str(reference) if reference is not None else None
-        return repair(self._stores, Path(folder), name, dry_run=dry_run)
+        report = repair(
+            self._operations.blobs,
+            Path(folder),
+            check=lambda: self.verify(reference),
+            dry_run=dry_run,
+        )
+        if report.restored and not dry_run:
+            self._operations.record_repair(report.restored)
+        return report
 
     def copy_to(
         self, target: Registry, *, progress: Progress | None = None, dry_run: bool = False
@@ -1098,9 +1043,7 @@ class Registry:
         dry_run : bool, default=False
             Only say what would be removed.
         """
-        from detent.registry.prune import prune
-
-        return prune(self._stores, grace_s=grace_s, dry_run=dry_run)
+        return self._operations.prune(grace_s=grace_s, dry_run=dry_run)
 
     # Serve --------------------------------------------------------------------------------
 
@@ -1140,46 +1083,27 @@ class Registry:
         UnavailableError
             If their rows cannot be read now.
         """
-        from detent.runtime.fence import list_servers
-
-        return list_servers(self._stores.metadata, name)
+        return self._operations.servers(name=name)
 
     def _confirmed(self, entry: Activation, wait_s: float) -> Activation:
         from detent.domain.value import replace
-        from detent.runtime.fence import confirm
 
-        confirmation = confirm(self._stores.metadata, entry, wait_s=wait_s)
-        return replace(entry, confirmation=confirmation)
+        return replace(entry, confirmation=self._operations.confirm(entry, wait_s=wait_s))
 
     def _time(self, text: When | None) -> datetime | None:
-        return None if text is None else parse_time(text, now=self._stores.clock())
+        return None if text is None else parse_time(text, now=self._operations.clock())
 
 
 def _alias_of(reference: Named, alias: str) -> str:
-    """Accept ``churn@production`` where ``production`` is meant, when the model is the same."""
-    if "@" not in alias:
+    """Return an alias with its model: ``production`` means that of the version's own model."""
+    if "@" in alias:
         return alias
-    from detent.domain.reference import parse_reference
+    from detent.domain.reference import check_alias_name, parse_reference
 
-    named = parse_reference(alias)
-    model = parse_reference(str(reference)).model
-    if named.model != model or named.alias is None:
-        raise InvalidError(
-            f"`{alias}` is not an alias of `{model}`; nothing was changed",
-            hint=f"name it without its model: `{named.alias or 'production'}`",
-        )
-    return named.alias
+    return f"{parse_reference(str(reference)).model}@{check_alias_name(alias)}"
 
 
 def _entry(expected: int | Activation | AliasStatus | None) -> int | None:
     if expected is None or isinstance(expected, int):
         return expected
     return expected.activation.entry if hasattr(expected, "activation") else expected.entry
-
-
-def _text(reason: str | None) -> str | None:
-    if reason is None or not reason.strip():
-        return None
-    from detent.registry.annotate import check_text
-
-    return check_text(reason, "a reason")

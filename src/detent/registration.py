@@ -7,7 +7,7 @@ from typing import Any
 
 from detent.blobs.base import Progress, put
 from detent.data.table import encode_table, head
-from detent.domain.manifest import File, Manifest
+from detent.domain.manifest import File, Lineage, Manifest
 from detent.domain.reference import check_model_name
 from detent.domain.version import Version
 from detent.errors import NotFoundError
@@ -15,17 +15,16 @@ from detent.formats.lookup import choose_format, get_format
 from detent.lineage.code import describe_changes
 from detent.lineage.record import record_lineage
 from detent.lineage.signature import infer_signature
+from detent.operations import Operations
 from detent.registry.annotate import check_text
-from detent.registry.files import FILE_NAMES, FORMATS_BY_ENDING, store_file
+from detent.registry.files import FILE_NAMES, FORMATS_BY_ENDING, Takeover, store_file
 from detent.registry.manifest import BlobSink
-from detent.registry.register import create_registry, register_manifest
-from detent.registry.stores import Stores
 
 MAX_SAMPLE_ROWS = 100  # of the rows given, the first so many are kept
 
 
 def register(
-    stores: Stores,
+    operations: Operations,
     name: str,
     model: Any,
     *,
@@ -54,8 +53,8 @@ def register(
     note = check_text(note, "a note") if note is not None else None
     chosen = choose_format(model, name=format)
     signature = infer_signature(model, sample)
-    create_registry(stores)
-    sink = BlobSink(stores.blobs, progress)
+    operations.create()
+    sink = BlobSink(operations.blobs, progress)
     options = chosen.save(model, sink)
     # After saving: what the format imports is needed to load, and belongs to the packages.
     lineage, kept = record_lineage(
@@ -65,20 +64,20 @@ def register(
         code_folder=code,
     )
     for blob in kept.values():
-        put(stores.blobs, blob)
+        put(operations.blobs, blob)
     manifest = Manifest(
         format=chosen.name,
         files=tuple(sink.files),
-        sample=_store_sample(stores, sample),
+        sample=_store_sample(operations, sample),
         signature=signature,
         lineage=lineage,
         options=options,
     )
-    return _finish(stores, name, manifest, note=note, duration_s=duration_s, dry_run=dry_run)
+    return _finish(operations, name, manifest, note=note, duration_s=duration_s, dry_run=dry_run)
 
 
 def _finish(
-    stores: Stores,
+    operations: Operations,
     name: str,
     manifest: Manifest,
     *,
@@ -86,10 +85,11 @@ def _finish(
     duration_s: float | None,
     dry_run: bool,
 ) -> tuple[Version, list[str]]:
-    version, is_new = register_manifest(
-        stores, name, manifest, note=note, duration_s=duration_s, dry_run=dry_run
+    done = operations.register_manifest(
+        name, manifest, note=note, duration_s=duration_s, dry_run=dry_run
     )
-    if not is_new:
+    version = done.version
+    if not done.is_new:
         return version, [
             f"these bytes and this lineage are already {version}; nothing was registered"
         ]
@@ -98,17 +98,17 @@ def _finish(
     return version, [remark] if remark else []
 
 
-def _store_sample(stores: Stores, sample: Any) -> File | None:
+def _store_sample(operations: Operations, sample: Any) -> File | None:
     if sample is None:
         return None
-    with stores.blobs.create() as writer:
+    with operations.blobs.create() as writer:
         for chunk in encode_table(head(sample, MAX_SAMPLE_ROWS)):
             writer.write(chunk)
     return File(path="sample", digest=writer.digest, size_bytes=writer.size_bytes)
 
 
 def register_file(
-    stores: Stores,
+    operations: Operations,
     name: str,
     path: Path,
     *,
@@ -138,14 +138,40 @@ def register_file(
     )
     # Nothing that runs here made the file: what did is not known.
     lineage = replace(lineage, estimator=None, parameters={}, packages={}, recipe=())
-    create_registry(stores)
-    sink = BlobSink(stores.blobs, progress)
+    operations.create()
+    sink = BlobSink(operations.blobs, progress)
     options: dict[str, Any] = {}
     if chosen in FILE_NAMES:
         store_file(sink, path, FILE_NAMES[chosen])
     else:
         options = get_format(chosen).save(path, sink)
     for blob in kept.values():
-        put(stores.blobs, blob)
+        put(operations.blobs, blob)
     manifest = Manifest(format=chosen, files=tuple(sink.files), lineage=lineage, options=options)
-    return _finish(stores, name, manifest, note=note, duration_s=None, dry_run=dry_run)
+    return _finish(operations, name, manifest, note=note, duration_s=None, dry_run=dry_run)
+
+
+def take_over(operations: Operations, item: Takeover) -> Version:
+    """Register a file as it is, without loading it: pickles in it are not run.
+
+    Raises
+    ------
+    NotFoundError
+        If the file is gone.
+    """
+    operations.create()
+    sink = BlobSink(operations.blobs)
+    try:
+        store_file(sink, item.path, FILE_NAMES.get(item.format, item.path.name))
+    except FileNotFoundError:
+        raise NotFoundError(f"{item.path} is gone; it was not imported") from None
+    manifest = Manifest(
+        format=item.format,
+        files=tuple(sink.files),
+        lineage=Lineage(recipe=("detent", "import", item.path.name)),
+    )
+    return operations.register_manifest(
+        item.model,
+        manifest,
+        note=f"imported from {item.path.name}, modified {item.modified_at:%Y-%m-%d %H:%M} UTC",
+    ).version

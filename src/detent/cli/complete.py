@@ -81,22 +81,23 @@ def _options(command: str) -> list[str]:
 
 def _references(command: str, last: str, before: list[str]) -> list[str]:
     registry = _registry(before)
-    tables = registry._stores.metadata.current
     model = last.partition("/")[0].partition("@")[0]
     if "/" in last:
         return [version.name for version in registry.versions(model, limit=NEWEST)]
     if "@" in last:
-        return [f"{model}@{alias}" for alias in tables.alias_names(model)]
-    names = [name for name in tables.model_names() if name.startswith(last)]
+        return [f"{model}@{alias}" for alias in registry._operations.alias_names(model)]
+    names = [model.name for model in registry.models() if model.name.startswith(last)]
     if command in _MODELS:
         return names
-    found = [f"{name}@{alias}" for name in names for alias in tables.alias_names(name)]
+    found = [
+        f"{name}@{alias}" for name in names for alias in registry._operations.alias_names(name)
+    ]
     return found if command in _ALIAS_ONLY else found + [f"{name}/" for name in names]
 
 
 def _aliases_of(reference: str, before: list[str]) -> list[str]:
     model = reference.partition("/")[0].partition("@")[0]
-    names: list[str] = _registry(before)._stores.metadata.current.alias_names(model)
+    names: list[str] = _registry(before)._operations.alias_names(model)
     return names or ["production"]
 
 

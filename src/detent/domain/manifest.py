@@ -11,6 +11,19 @@ from typing import Any
 MANIFEST_FORMAT = "detent.manifest/1"
 
 
+def is_safe_path(path: str) -> bool:
+    """Say whether a file's path stays inside the folder that it is written to.
+
+    Examples
+    --------
+    >>> is_safe_path("weights/a.bin"), is_safe_path("../a.bin"), is_safe_path("/etc/passwd")
+    (True, False, False)
+    """
+    return not any(
+        part in ("", ".", "..") or "\\" in part or "\0" in part for part in path.split("/")
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class File:
     """One file of a version: its path (``/`` between parts), the digest and size of its bytes."""

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from detent.domain.alias import Activation
+from detent.domain.alias import Activation, Refusal
 from detent.domain.evidence import Decision, Evaluation
 from detent.domain.manifest import Manifest
 from detent.domain.version import Version
@@ -19,6 +19,22 @@ class VersionCard:
     evaluations: tuple[Evaluation, ...]
     activations: tuple[Activation, ...]
     decisions: tuple[Decision, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Registration:
+    """A version, and whether it was registered now: its manifest may have been known already."""
+
+    version: Version
+    is_new: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moves:
+    """The history of an alias: its activations, and the tries that were refused."""
+
+    entries: tuple[Activation, ...]
+    refusals: tuple[Refusal, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

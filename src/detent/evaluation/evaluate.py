@@ -2,19 +2,19 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from detent.blobs.base import Blobs
 from detent.comparison.outcomes import Outcomes
 from detent.data.table import digest_table, encode_table, n_rows
+from detent.domain.clock import utc_now
 from detent.domain.digest import canonical_json, digest_of
-from detent.domain.events import EventType
 from detent.domain.evidence import Evaluation, OwnMetric
 from detent.domain.manifest import Signature
 from detent.domain.version import Version
-from detent.errors import InvalidError
 from detent.evaluation.metrics import compute_metrics
 from detent.evaluation.predict import predict
 from detent.evaluation.rows import (
@@ -27,11 +27,9 @@ from detent.evaluation.rows import (
     named_columns,
 )
 from detent.evaluation.slices import Slices, find_slices
-from detent.registry.read import resolve
-from detent.registry.register import check_blobs
-from detent.registry.stores import Stores, change
+from detent.registry.record import check_dataset, record_evaluation
+from detent.registry.stores import Stores
 
-MAX_DATASET_NAME = 200
 _TIMED_ROWS = 20
 _TIMED_S = 0.5  # spent at most on timing single rows
 
@@ -51,12 +49,45 @@ def evaluate(
     ids: Any = None,
     sample_weight: Any = None,
 ) -> Evaluation:
-    """Predict every row, compute metrics, and keep both.
+    """Predict every row, compute metrics, and keep both: `measure`, then `record_evaluation`."""
+    measured = measure(
+        stores.blobs,
+        version,
+        model,
+        X,
+        y,
+        dataset=dataset,
+        signature=signature,
+        metrics=metrics,
+        slices=slices,
+        groups=groups,
+        ids=ids,
+        sample_weight=sample_weight,
+    )
+    return record_evaluation(stores, measured)
+
+
+def measure(
+    blobs: Blobs,
+    version: Version,
+    model: Any,
+    X: Any,
+    y: Any,
+    *,
+    dataset: str,
+    signature: Signature | None = None,
+    metrics: Sequence[str | OwnMetric] | None = None,
+    slices: Slices | None = None,
+    groups: Any = None,
+    ids: Any = None,
+    sample_weight: Any = None,
+) -> Evaluation:
+    """Predict every row, compute metrics, and store what was answered; nothing is recorded yet.
 
     Parameters
     ----------
-    stores : Stores
-        The registry, and who acts.
+    blobs : Blobs
+        Where the outcome of every row is stored.
     version : Version
         The version that `model` was loaded from.
     model : object
@@ -84,13 +115,8 @@ def evaluate(
     ------
     InvalidError
         If rows and true values do not fit together or do not fit the model.
-    NotFoundError
-        If the version was deleted meanwhile.
     """
-    if not dataset.strip() or len(dataset) > MAX_DATASET_NAME or not dataset.isprintable():
-        raise InvalidError(
-            "a dataset's name has 1 to 200 printable characters; nothing was recorded"
-        )
+    check_dataset(dataset)
     y_true = check_rows(X, y)
     parts = find_slices(X, slices, n_rows=len(y_true))
     named = named_columns(X, ids, groups, len(y_true))
@@ -105,45 +131,26 @@ def evaluate(
         sample_weight=check_weights(sample_weight, len(y_true)),
     )
     found, answers = compute_metrics(answers, task=task, wanted=metrics)
-    outcomes = _store_outcomes(stores, answers)
+    outcomes = _store_outcomes(blobs, answers)
     rows = digest_of(canonical_json({"X": digest_table(X), "y": digest_table(y_true)}))
     one_row_s = _time_one_row(model, X)
-    with change(stores) as step:
-        resolve(step.tables, version)  # it may have been deleted meanwhile
-        check_blobs(stores, [outcomes])
-        evaluation = Evaluation(
-            id=step.tables.next_evaluation(),
-            model=version.model,
-            version=version.number,
-            dataset=dataset,
-            dataset_digest=rows,
-            n_rows=len(y_true),
-            metrics=found,
-            outcomes=outcomes,
-            one_row_s=one_row_s,
-            at=step.at,
-            by=step.actor,
-        )
-        step.tables.insert_evaluation(evaluation, at_us=step.at_us)
-        step.record(
-            EventType.VERSION_EVALUATED,
-            {
-                "evaluation": evaluation.id,
-                "model": version.model,
-                "version": version.number,
-                "dataset": dataset,
-                "dataset_digest": rows,
-                "n_rows": evaluation.n_rows,
-                "metrics": [asdict(metric) for metric in found],
-                "outcomes": outcomes,
-                "one_row_s": one_row_s,
-            },
-        )
-    return evaluation
+    return Evaluation(
+        id=0,  # given, as time and actor are, when it is recorded
+        model=version.model,
+        version=version.number,
+        dataset=dataset,
+        dataset_digest=rows,
+        n_rows=len(y_true),
+        metrics=found,
+        outcomes=outcomes,
+        one_row_s=one_row_s,
+        at=utc_now(),
+        by="",
+    )
 
 
-def _store_outcomes(stores: Stores, outcomes: Outcomes) -> str:
-    with stores.blobs.create() as writer:
+def _store_outcomes(blobs: Blobs, outcomes: Outcomes) -> str:
+    with blobs.create() as writer:
         for chunk in encode_table(outcomes.to_columns()):
             writer.write(chunk)
     return writer.digest

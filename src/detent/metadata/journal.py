@@ -71,6 +71,7 @@ class JournalTables(Statements):
         until_us: int | None = None,
         actor: str | None = None,
         after: int = 0,
+        below: int | None = None,
         limit: int | None = None,
     ) -> list[Event]:
         """Return events, newest first."""
@@ -79,6 +80,7 @@ class JournalTables(Statements):
         for name, condition, value in (
             ("until", "created_at <= :until", until_us),
             ("actor", "actor = :actor", actor),
+            ("below", "seq < :below", below),
         ):
             if value is not None:
                 conditions.append(condition)

@@ -47,9 +47,14 @@ class VersionTables(Statements):
         """Return the model of that name."""
         return next(iter(self._models("WHERE m.name = :name", name=name)), None)
 
-    def list_models(self) -> list[Model]:
-        """Return all models by name."""
-        return self._models("ORDER BY m.name")
+    def list_models(self, *, after: str | None = None, limit: int | None = None) -> list[Model]:
+        """Return models by name, those behind the name `after`."""
+        # A null matches no comparison, and an absent limit is written as none at all.
+        behind = "" if after is None else "WHERE m.name > :after"
+        most = "" if limit is None else "LIMIT :limit"
+        given = {"after": after, "limit": limit}
+        used = {name: value for name, value in given.items() if value is not None}
+        return self._models(f"{behind} ORDER BY m.name {most}", **used)
 
     def _models(self, where: str, **parameters: Any) -> list[Model]:
         rows = self._all(

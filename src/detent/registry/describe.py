@@ -34,15 +34,8 @@ def describe(stores: Stores, reference: Any) -> VersionCard:
         )
 
 
-def diff(stores: Stores, before: Any, after: Any) -> list[Change]:
-    """Return what went into two versions differently: data, code, parameters, packages.
-
-    Raises
-    ------
-    NotFoundError
-        If one of the versions does not exist.
-    """
-    old, new = describe(stores, before), describe(stores, after)
+def diff(old: VersionCard, new: VersionCard) -> list[Change]:
+    """Return what went into two versions differently: data, code, parameters, packages."""
     a, b = old.manifest.lineage, new.manifest.lineage
     changes = [
         *_diff_value("format", old.manifest.format, new.manifest.format),

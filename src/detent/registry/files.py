@@ -8,14 +8,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from detent.blobs.base import CHUNK, Progress, open_verified
-from detent.domain.manifest import Lineage, Manifest
+from detent.blobs.base import CHUNK, Blobs, Progress, open_verified
+from detent.domain.manifest import Manifest, is_safe_path
 from detent.domain.reference import check_model_name
 from detent.domain.version import Version
 from detent.errors import ConflictError, InvalidError, NotFoundError
 from detent.registry.manifest import BlobSink, BlobSource, encode_manifest, read_manifest
 from detent.registry.read import resolve
-from detent.registry.register import create_registry, register_manifest
 from detent.registry.stores import Stores
 
 
@@ -48,30 +47,36 @@ def load(
     CorruptError
         If the bytes are not those that were registered.
     """
+    version = resolve(stores.metadata.current, reference)
+    return load_version(stores.blobs, version, trusted=trusted, progress=progress)
+
+
+def load_version(
+    blobs: Blobs,
+    version: Version,
+    *,
+    trusted: bool | Sequence[str] = False,
+    progress: Progress | None = None,
+) -> Any:
+    """Return the model of a version that was looked up already; see `load`."""
     from detent.formats.lookup import get_format
 
-    version = resolve(stores.metadata.current, reference)
-    manifest = read_manifest(stores.blobs, version.digest, what=f"`{version}`")
-    source = BlobSource(stores.blobs, manifest.files, what=f"`{version}`", progress=progress)
+    manifest = read_manifest(blobs, version.digest, what=f"`{version}`")
+    source = BlobSource(blobs, manifest.files, what=f"`{version}`", progress=progress)
     return get_format(manifest.format).load(source, options=manifest.options, trusted=trusted)
 
 
-def export(
-    stores: Stores, reference: Any, folder: Path, *, dry_run: bool = False
-) -> tuple[Version, list[Path]]:
+def export(blobs: Blobs, version: Version, folder: Path, *, dry_run: bool = False) -> list[Path]:
     """Write the files of a version, checked, and its ``manifest.json`` into a folder.
 
     Raises
     ------
-    NotFoundError
-        If there is no such version.
     ConflictError
         If the folder is there and not empty.
     CorruptError
         If the bytes are not those that were registered; nothing is written then.
     """
-    version = resolve(stores.metadata.current, reference)
-    manifest = read_manifest(stores.blobs, version.digest, what=f"`{version}`")
+    manifest = read_manifest(blobs, version.digest, what=f"`{version}`")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ConflictError(
             f"{folder} is there already and not empty; nothing was written",
@@ -83,14 +88,14 @@ def export(
         building = folder.with_name(f".{folder.name}.{os.getpid()}.part")
         try:
             for path, digest in _exported(manifest):
-                _copy(stores, digest, building / _safe(path), what=f"`{version}`")
+                _copy(blobs, digest, building / _safe(path), what=f"`{version}`")
             (building / "manifest.json").write_bytes(encode_manifest(manifest) + b"\n")
             if folder.exists():
                 folder.rmdir()
             building.rename(folder)
         finally:
             _remove(building)
-    return version, [*paths, folder / "manifest.json"]
+    return [*paths, folder / "manifest.json"]
 
 
 def _exported(manifest: Manifest) -> tuple[tuple[str, str], ...]:
@@ -102,15 +107,14 @@ def _exported(manifest: Manifest) -> tuple[tuple[str, str], ...]:
 
 
 def _safe(path: str) -> Path:
-    parts = path.split("/")
-    if any(part in ("", ".", "..") or "\\" in part or "\0" in part for part in parts):
+    if not is_safe_path(path):
         raise InvalidError(f"the manifest names the path {path!a}; nothing was written")
-    return Path(*parts)
+    return Path(*path.split("/"))
 
 
-def _copy(stores: Stores, digest: str, path: Path, *, what: str) -> None:
+def _copy(blobs: Blobs, digest: str, path: Path, *, what: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    with open_verified(stores.blobs, digest, what=what) as source, path.open("xb") as target:
+    with open_verified(blobs, digest, what=what) as source, path.open("xb") as target:
         while chunk := source.read(CHUNK):
             target.write(chunk)
 
@@ -183,33 +187,6 @@ def plan_takeover(folder: Path, *, model: str | None = None) -> list[Takeover]:
             " imported"
         )
     return [plan[key] for key in sorted(plan)]
-
-
-def take_over(stores: Stores, item: Takeover) -> tuple[Version, bool]:
-    """Register a file as it is, without loading it: pickles in it are not run.
-
-    Raises
-    ------
-    NotFoundError
-        If the file is gone.
-    """
-    create_registry(stores)
-    sink = BlobSink(stores.blobs)
-    try:
-        store_file(sink, item.path, FILE_NAMES.get(item.format, item.path.name))
-    except FileNotFoundError:
-        raise NotFoundError(f"{item.path} is gone; it was not imported") from None
-    manifest = Manifest(
-        format=item.format,
-        files=tuple(sink.files),
-        lineage=Lineage(recipe=("detent", "import", item.path.name)),
-    )
-    return register_manifest(
-        stores,
-        item.model,
-        manifest,
-        note=f"imported from {item.path.name}, modified {item.modified_at:%Y-%m-%d %H:%M} UTC",
-    )
 
 
 def store_file(sink: BlobSink, path: Path, name: str) -> None:

@@ -1,15 +1,15 @@
 """Removing what nothing reaches, and restoring what is needed."""
 
+from collections.abc import Callable
 from pathlib import Path
 
-from detent.blobs.base import CHUNK, hash_stream
+from detent.blobs.base import CHUNK, Blobs, hash_stream
 from detent.domain.events import EventType
-from detent.domain.report import BlobProblem, PruneReport, RepairReport
+from detent.domain.report import BlobProblem, PruneReport, RepairReport, VerifyReport
 from detent.errors import CorruptError, InvalidError, NotFoundError
 from detent.metadata.tables import Tables
 from detent.registry.manifest import read_manifest
 from detent.registry.stores import Stores, change
-from detent.registry.verify import verify_blobs
 
 GRACE_S = 3600.0  # a registration may take this long between its first blob and its row
 
@@ -87,12 +87,12 @@ def _needed(stores: Stores, tables: Tables, read: dict[str, set[str]]) -> set[st
 
 
 def repair(
-    stores: Stores, folder: Path, reference: str | None = None, *, dry_run: bool = False
+    blobs: Blobs, folder: Path, *, check: Callable[[], VerifyReport], dry_run: bool = False
 ) -> RepairReport:
     """Restore blobs that are missing or corrupt from files that hash to their digests.
 
     `folder` may be another registry, its ``blobs``, or any folder that holds the original files,
-    under whatever names.
+    under whatever names. `check` says what is damaged (`verify_blobs`).
 
     Raises
     ------
@@ -101,7 +101,7 @@ def repair(
     """
     if not folder.is_dir():
         raise NotFoundError(f"there is no folder {folder}; nothing was repaired")
-    wanted = {problem.digest: problem for problem in verify_blobs(stores, reference).problems}
+    wanted = {problem.digest: problem for problem in check().problems}
     restored: list[str] = []
     # A restored manifest can show that blobs it names are bad too: look again until nothing new.
     while wanted:
@@ -110,15 +110,12 @@ def repair(
             break
         for digest, path in found.items():
             if not dry_run:
-                _restore(stores, digest, path)
+                _restore(blobs, digest, path)
             restored.append(digest)
         if dry_run:
             wanted = {digest: p for digest, p in wanted.items() if digest not in found}
             break
-        wanted = {p.digest: p for p in verify_blobs(stores, reference).problems}
-    if restored and not dry_run:
-        with change(stores) as step:
-            step.record(EventType.BLOBS_REPAIRED, {"digests": restored})
+        wanted = {p.digest: p for p in check().problems}
     missing: list[BlobProblem] = list(wanted.values())
     return RepairReport(restored=tuple(restored), missing=tuple(missing))
 
@@ -135,8 +132,9 @@ def _find(folder: Path, digests: set[str]) -> dict[str, Path]:
     return found
 
 
-def _restore(stores: Stores, digest: str, path: Path) -> None:
-    stores.blobs.delete(digest)  # a bad copy of the right size could be taken for a good one
-    with path.open("rb") as stream, stores.blobs.create() as writer:
+def _restore(blobs: Blobs, digest: str, path: Path) -> None:
+    if blobs.find_size(digest) is not None:
+        blobs.delete(digest)  # a bad copy of the right size could be taken for a good one
+    with path.open("rb") as stream, blobs.create() as writer:
         while chunk := stream.read(CHUNK):
             writer.write(chunk)

@@ -1,7 +1,10 @@
 """Reading: what a reference means, what is active, what was, and what a version is made of."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from detent.domain.alias import Activation, AliasStatus, Refusal
 from detent.domain.clock import to_us
@@ -11,6 +14,9 @@ from detent.domain.version import Version
 from detent.errors import InvalidError, NotFoundError
 from detent.metadata.tables import Tables
 from detent.registry.stores import Stores
+
+if TYPE_CHECKING:
+    from detent.domain.evidence import Evaluation
 
 History = list[Activation | Refusal]
 
@@ -150,10 +156,15 @@ def history(stores: Stores, name: str, *, limit: int | None = None) -> History:
         refusals = tables.list_refusals(reference.model, reference.alias, limit=limit)
         if not entries and not refusals:
             raise _not_found(tables, reference)
+    return merge_history(entries, refusals)[:limit]
+
+
+def merge_history(entries: Iterable[Activation], refusals: Iterable[Refusal]) -> History:
+    """Return activations and refused tries, each newest first, as one history."""
     merged: History = [*entries, *refusals]
     # sorted() keeps the order of equals: entries of one time stay newest first.
     merged.sort(key=lambda item: item.at, reverse=True)
-    return merged[:limit]
+    return merged
 
 
 def versions(
@@ -183,6 +194,23 @@ def versions(
         if not found:
             check_model(tables, reference.model)
         return found
+
+
+def evaluations(stores: Stores, name: str) -> list[Evaluation]:
+    """Return the evaluations of a model or of one version, newest first.
+
+    Raises
+    ------
+    NotFoundError
+        If there is no such model or version.
+    """
+    reference = parse_reference(name)
+    with stores.metadata.read() as tables:
+        if str(reference) == reference.model:
+            check_model(tables, reference.model)
+            return tables.list_evaluations(reference.model)
+        version = resolve(tables, reference)
+        return tables.list_evaluations(version.model, version.number)
 
 
 def nearest(name: str, names: Iterable[str]) -> str | None:

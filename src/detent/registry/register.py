@@ -6,10 +6,10 @@ from detent.blobs.base import put
 from detent.domain.clock import to_us
 from detent.domain.digest import short_digest
 from detent.domain.events import EventType
-from detent.domain.manifest import Code, Manifest
+from detent.domain.manifest import Code, Manifest, is_safe_path
 from detent.domain.reference import check_model_name
 from detent.domain.version import Version
-from detent.errors import ConflictError
+from detent.errors import ConflictError, InvalidError
 from detent.registry.manifest import encode_manifest
 from detent.registry.stores import Stores, change
 
@@ -35,13 +35,14 @@ def register_manifest(
     Raises
     ------
     InvalidError
-        If the name is malformed.
+        If the name is malformed, or the manifest claims what its blobs are not.
     ConflictError
         If a blob of the manifest was removed meanwhile.
     UnavailableError
         If a store has no room or does not answer.
     """
     check_model_name(model)
+    _check_manifest(stores, manifest)
     digest = put(stores.blobs, encode_manifest(manifest))
     with change(stores, dry_run=dry_run) as step:
         tables = step.tables
@@ -78,6 +79,26 @@ def register_manifest(
             },
         )
     return version, True
+
+
+def _check_manifest(stores: Stores, manifest: Manifest) -> None:
+    """Check what a manifest claims: whoever sends one need not have made it with this code."""
+    files = manifest.files if manifest.sample is None else (*manifest.files, manifest.sample)
+    seen: set[str] = set()
+    for file in files:
+        is_sample = file is manifest.sample  # its path may be that of a file: it lies elsewhere
+        if not is_safe_path(file.path) or (file.path in seen and not is_sample):
+            raise InvalidError(
+                f"the manifest names the path {ascii(file.path)[:200]}, which is not one file"
+                " inside a folder; nothing was registered"
+            )
+        seen.add(file.path)
+        size = stores.blobs.find_size(file.digest)
+        if size is not None and size != file.size_bytes:
+            raise InvalidError(
+                f"the manifest says that `{file.path}` has {file.size_bytes:,} bytes; its blob has"
+                f" {size:,}; nothing was registered"
+            )
 
 
 def create_registry(stores: Stores) -> bool:

@@ -1,0 +1,438 @@
+"""What a registry can be asked and told: the seam between `Registry` and where the work is done.
+
+`Operations` does it here, with functions over stores. A registry behind a server has the same
+methods, made from the table in ``detent.api``, and does it there: the bytes of a version are the
+only thing that both ends handle. What computes on data (loading a model, evaluating it, lineage)
+is above this line and runs where it is called; what decides (numbers, gates, holds) is below it
+and runs where the rows are.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from detent.errors import InvalidError, NotFoundError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from datetime import datetime
+
+    from detent.blobs.base import Blobs, Progress
+    from detent.domain.alias import Activation, AliasStatus, Hold
+    from detent.domain.events import Event
+    from detent.domain.evidence import (
+        Approval,
+        Comparison,
+        Decision,
+        Evaluation,
+        Policy,
+        Ranking,
+        Trial,
+    )
+    from detent.domain.manifest import Manifest
+    from detent.domain.report import (
+        JournalReport,
+        Moves,
+        PruneReport,
+        Registration,
+        VerifyReport,
+        VersionCard,
+    )
+    from detent.domain.server import Confirmation, Server
+    from detent.domain.version import Model, Version
+    from detent.registry.stores import Stores
+
+
+class Operations:
+    """Everything that is asked of one registry, by one actor. May be shared between threads.
+
+    Names are text (``churn/7``, ``churn@production``), times are aware. What is refused is
+    described where the work is done: see the function that a method calls.
+    """
+
+    def __init__(self, stores: Stores) -> None:
+        self._stores = stores
+
+    @property
+    def stores(self) -> Stores:
+        """The stores, where they are at hand."""
+        return self._stores
+
+    @property
+    def blobs(self) -> Blobs:
+        """The bytes."""
+        return self.stores.blobs
+
+    @property
+    def clock(self) -> Callable[[], datetime]:
+        """Gives the present time, for times such as ``3d`` ago."""
+        return self.stores.clock
+
+    @property
+    def location(self) -> str:
+        """Where the registry lies."""
+        return self.stores.metadata.location
+
+    @property
+    def user(self) -> str:
+        """Who acts."""
+        return self.stores.actor
+
+    def create(self) -> bool:
+        """Make the registry if there is none; return whether it was made."""
+        from detent.registry.register import create_registry
+
+        return create_registry(self.stores)
+
+    def close(self) -> None:
+        """Release this thread's connection."""
+        self.stores.metadata.close()
+
+    # Look ---------------------------------------------------------------------------------
+
+    def models(self, *, after: str | None = None, limit: int | None = None) -> list[Model]:
+        """Return models by name, those behind the name `after`."""
+        return self.stores.metadata.current.list_models(after=after, limit=limit)
+
+    def versions(
+        self,
+        model: str,
+        *,
+        search: str | None = None,
+        since: datetime | None = None,
+        below: int | None = None,
+        limit: int | None = None,
+    ) -> list[Version]:
+        """Return a model's versions, newest first, those with a number below `below`."""
+        from detent.registry.read import versions
+
+        return versions(self.stores, model, search=search, since=since, below=below, limit=limit)
+
+    def version(self, reference: str) -> Version:
+        """Return the version that a reference names."""
+        from detent.registry.read import resolve
+
+        return resolve(self.stores.metadata.current, reference)
+
+    def card(self, reference: str) -> VersionCard:
+        """Return all that is known of a version."""
+        from detent.registry.describe import describe
+
+        return describe(self.stores, reference)
+
+    def status(self, *, name: str | None = None, at: datetime | None = None) -> list[AliasStatus]:
+        """Return what aliases hold: all of them, a model's, or one; now, or at a time."""
+        from detent.registry.read import status
+
+        return status(self.stores, name, at=at)
+
+    def alias_names(self, model: str) -> list[str]:
+        """Return the names of a model's aliases, also of those that never held a version."""
+        return self.stores.metadata.current.alias_names(model)
+
+    def history(self, alias: str, *, limit: int | None = None) -> Moves:
+        """Return an alias's activations and refused tries, of both the newest, newest first."""
+        from detent.domain.alias import Activation, Refusal
+        from detent.domain.report import Moves
+        from detent.registry.read import history
+
+        items = history(self.stores, alias, limit=limit)
+        return Moves(
+            entries=tuple(item for item in items if isinstance(item, Activation)),
+            refusals=tuple(item for item in items if isinstance(item, Refusal)),
+        )
+
+    def evaluations(self, name: str) -> list[Evaluation]:
+        """Return the evaluations of a model or of one version, newest first."""
+        from detent.registry.read import evaluations
+
+        return evaluations(self.stores, name)
+
+    def decision(self, id: int) -> Decision:
+        """Return a recorded decision."""
+        decision = self.stores.metadata.current.find_decision(id)
+        if decision is None:
+            raise NotFoundError(f"there is no decision {id}")
+        return decision
+
+    def events(
+        self,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        by: str | None = None,
+        below: int | None = None,
+        limit: int | None = None,
+    ) -> list[Event]:
+        """Return the journal's events, newest first, those with a number below `below`."""
+        from detent.domain.clock import to_us
+
+        return self.stores.metadata.current.list_events(
+            since_us=to_us(since) if since else 0,
+            until_us=to_us(until) if until else None,
+            actor=by,
+            below=below,
+            limit=limit,
+        )
+
+    def verify_journal(self) -> JournalReport:
+        """Check that no event, and no row that the journal tells of, was tampered with."""
+        from detent.registry.verify import verify_journal
+
+        return verify_journal(self.stores)
+
+    # Register and judge -------------------------------------------------------------------
+
+    def register_manifest(
+        self,
+        model: str,
+        manifest: Manifest,
+        *,
+        note: str | None = None,
+        duration_s: float | None = None,
+        dry_run: bool = False,
+    ) -> Registration:
+        """Give a manifest, whose blobs are stored, the next number of a model."""
+        from detent.domain.report import Registration
+        from detent.registry.annotate import check_text
+        from detent.registry.register import register_manifest
+
+        version, is_new = register_manifest(
+            self.stores,
+            model,
+            manifest,
+            note=check_text(note, "a note") if note is not None else None,
+            duration_s=duration_s,
+            dry_run=dry_run,
+        )
+        return Registration(version=version, is_new=is_new)
+
+    def record_evaluation(self, evaluation: Evaluation) -> Evaluation:
+        """Keep an evaluation whose outcomes are stored; ``id``, ``at`` and ``by`` are given."""
+        from detent.registry.record import record_evaluation
+
+        return record_evaluation(self.stores, evaluation)
+
+    def compare(
+        self,
+        baseline: str,
+        candidate: str,
+        *,
+        dataset: str | None = None,
+        metrics: Sequence[str] = (),
+    ) -> Comparison:
+        """Compare two versions on the same rows, from their evaluations."""
+        from detent.registry.compare import compare
+
+        return compare(self.stores, baseline, candidate, dataset=dataset, metrics=metrics)
+
+    def rank(
+        self, baseline: str, candidates: Sequence[str], *, dataset: str | None = None
+    ) -> Ranking:
+        """Compare several candidates with one baseline, and order them."""
+        from detent.registry.compare import rank
+
+        return rank(self.stores, baseline, candidates, dataset=dataset)
+
+    def gate(self, alias: str, reference: str) -> Decision:
+        """Ask what the gate would say to an activation; nothing is changed or recorded."""
+        from detent.registry.decide import gate
+
+        return gate(self.stores, reference, _alias_for(alias, reference))
+
+    def policy(self, alias: str) -> Policy | None:
+        """Return what an alias demands; None when it demands nothing."""
+        from detent.registry.read import alias_reference
+
+        reference = alias_reference(alias)
+        assert reference.alias is not None
+        return self.stores.metadata.current.find_policy(reference.model, reference.alias)
+
+    def set_policy(self, alias: str, policy: Mapping[str, Any], *, dry_run: bool = False) -> Policy:
+        """Set what an alias demands of each activation from now on."""
+        from detent.registry.annotate import set_policy
+
+        return set_policy(self.stores, alias, policy, dry_run=dry_run)
+
+    def try_policy(self, alias: str, policy: Mapping[str, Any], *, limit: int = 20) -> list[Trial]:
+        """Return what a policy would have said to past changes of an alias, newest first."""
+        from detent.registry.annotate import read_policy
+        from detent.registry.decide import try_policy
+        from detent.registry.read import alias_reference
+
+        reference = alias_reference(alias)
+        assert reference.alias is not None
+        tried = read_policy(
+            reference.model, reference.alias, policy, id=0, at=self.clock(), by=self.user
+        )
+        return list(try_policy(self.stores, str(reference), tried, limit=limit))
+
+    def approve(
+        self, alias: str, reference: str, *, reason: str | None = None, dry_run: bool = False
+    ) -> Approval:
+        """Record that one is for activating a version on an alias."""
+        from detent.registry.annotate import approve
+
+        return approve(
+            self.stores,
+            reference,
+            _alias_for(alias, reference),
+            reason=_text(reason),
+            dry_run=dry_run,
+        )
+
+    # Change -------------------------------------------------------------------------------
+
+    def activate(
+        self,
+        alias: str,
+        reference: str,
+        *,
+        reason: str | None = None,
+        override: str | None = None,
+        expected: int | None = None,
+        dry_run: bool = False,
+    ) -> Activation:
+        """Make a version the active one of an alias, if the gate lets it pass."""
+        from detent.registry.activate import activate
+
+        return activate(
+            self.stores,
+            reference,
+            _alias_for(alias, reference),
+            reason=_text(reason),
+            override=override,
+            expected=expected,
+            dry_run=dry_run,
+        )
+
+    def deactivate(
+        self,
+        alias: str,
+        *,
+        reason: str | None = None,
+        expected: int | None = None,
+        dry_run: bool = False,
+    ) -> Activation:
+        """Leave an alias without an active version."""
+        from detent.registry.activate import deactivate
+
+        return deactivate(
+            self.stores, alias, reason=_text(reason), expected=expected, dry_run=dry_run
+        )
+
+    def confirm(self, entry: Activation, *, wait_s: float = 5.0) -> Confirmation:
+        """Wait until every live server has followed a change of its alias, and say which did.
+
+        Apart from the change itself: what is repeated under one key, or made in one transaction,
+        must not wait for servers that can only see it afterwards.
+        """
+        from detent.runtime.fence import confirm
+
+        return confirm(self.stores.metadata, entry, wait_s=wait_s)
+
+    def servers(self, *, name: str | None = None) -> list[Server]:
+        """Return the processes that follow aliases: all of them, a model's, or an alias's."""
+        from detent.runtime.fence import list_servers
+
+        return list_servers(self.stores.metadata, name)
+
+    def rollback(
+        self,
+        alias: str,
+        *,
+        to: int | None = None,
+        reason: str | None = None,
+        hold: bool = False,
+        expected: int | None = None,
+        dry_run: bool = False,
+    ) -> Activation:
+        """Put back the version that an alias held before."""
+        from detent.registry.activate import rollback
+
+        return rollback(
+            self.stores,
+            alias,
+            to=to,
+            reason=_text(reason),
+            hold=hold,
+            expected=expected,
+            dry_run=dry_run,
+        )
+
+    def hold(self, alias: str, *, reason: str | None = None, dry_run: bool = False) -> Hold:
+        """Stop further activations of an alias until it is released."""
+        from detent.registry.activate import hold
+
+        return hold(self.stores, alias, reason=_text(reason), dry_run=dry_run)
+
+    def release(self, alias: str, *, reason: str | None = None, dry_run: bool = False) -> Hold:
+        """End a hold, and return what it was."""
+        from detent.registry.activate import release
+
+        return release(self.stores, alias, reason=_text(reason), dry_run=dry_run)
+
+    def withdraw(self, reference: str, *, reason: str, dry_run: bool = False) -> Version:
+        """Mark a version as never to be activated again."""
+        from detent.registry.annotate import withdraw
+
+        return withdraw(self.stores, reference, reason=reason, dry_run=dry_run)
+
+    def delete(
+        self, reference: str, *, reason: str | None = None, dry_run: bool = False
+    ) -> Version:
+        """Delete a version; its number is not given again."""
+        from detent.registry.annotate import delete
+
+        return delete(self.stores, reference, reason=_text(reason), dry_run=dry_run)
+
+    def note(self, name: str, text: str, *, dry_run: bool = False) -> None:
+        """Set the note of a version, or say afterwards why an alias was changed."""
+        from detent.registry.annotate import note
+
+        note(self.stores, name, text, dry_run=dry_run)
+
+    # Keep ---------------------------------------------------------------------------------
+
+    def verify(
+        self, *, reference: str | None = None, progress: Progress | None = None
+    ) -> VerifyReport:
+        """Re-hash all stored bytes, or those of one version."""
+        from detent.registry.verify import verify_blobs
+
+        return verify_blobs(self.stores, reference, progress=progress)
+
+    def record_repair(self, digests: Sequence[str]) -> None:
+        """Write into the journal which blobs were restored."""
+        from detent.registry.record import record_repair
+
+        record_repair(self.stores, digests)
+
+    def prune(self, *, grace_s: float = 3600.0, dry_run: bool = False) -> PruneReport:
+        """Remove bytes that no version and no evaluation reaches."""
+        from detent.registry.prune import prune
+
+        return prune(self.stores, grace_s=grace_s, dry_run=dry_run)
+
+
+def _alias_for(alias: str, reference: str) -> str:
+    """Return the bare name of an alias, which has to be of the model that is activated."""
+    from detent.domain.reference import parse_reference
+    from detent.registry.read import alias_reference
+
+    named = alias_reference(alias)
+    if named.model != parse_reference(reference).model or named.alias is None:
+        raise InvalidError(
+            f"`{alias}` is not an alias of `{parse_reference(reference).model}`; nothing was"
+            " changed",
+            hint=f"name it without its model: `{named.alias or 'production'}`",
+        )
+    return named.alias
+
+
+def _text(reason: str | None) -> str | None:
+    if reason is None or not reason.strip():
+        return None
+    from detent.registry.annotate import check_text
+
+    return check_text(reason, "a reason")
