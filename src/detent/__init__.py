@@ -19,6 +19,7 @@ from detent.errors import (
 )
 
 if TYPE_CHECKING:
+    from detent.domain.access import NewToken, Role, Token
     from detent.domain.alias import Activation, AliasStatus, Hold, Refusal
     from detent.domain.events import Event
     from detent.domain.evidence import (
@@ -86,6 +87,7 @@ __all__ = [
     "Manifest",
     "Metric",
     "Model",
+    "NewToken",
     "NotFoundError",
     "Outcome",
     "OwnMetric",
@@ -97,11 +99,13 @@ __all__ = [
     "RefusedError",
     "Registry",
     "RepairReport",
+    "Role",
     "Rule",
     "RuleResult",
     "Server",
     "Signature",
     "SliceDifference",
+    "Token",
     "Trial",
     "UnavailableError",
     "Verdict",
@@ -113,6 +117,7 @@ __all__ = [
 
 # What is not an error comes when it is asked for, so that a command starts without all of it.
 _HOMES = {
+    "detent.domain.access": ("NewToken", "Role", "Token"),
     "detent.domain.alias": (
         "Activation",
         "AliasStatus",

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from detent.blobs.base import Progress
+    from detent.domain.access import NewToken, Token
     from detent.domain.alias import Activation, AliasStatus, Hold
     from detent.domain.events import Event
     from detent.domain.evidence import (
@@ -1084,6 +1085,46 @@ class Registry:
             If their rows cannot be read now.
         """
         return self._operations.servers(name=name)
+
+    # Who ----------------------------------------------------------------------------------
+
+    def create_token(self, name: str, *, role: str, models: Sequence[str] = ()) -> NewToken:
+        """Make a token, with which `name` may ask a server.
+
+        Parameters
+        ----------
+        name : str
+            Who it is for: the actor in the journal.
+        role : str
+            ``reader``, ``contributor``, ``maintainer`` or ``admin``.
+        models : sequence of str, optional
+            The models it may change; by default all of them.
+
+        Returns
+        -------
+        NewToken
+            With the secret, which is kept nowhere and not shown again.
+
+        Raises
+        ------
+        InvalidError
+            If the role is unknown, or a name is malformed.
+        """
+        return self._operations.create_token(name, role=role, models=tuple(models))
+
+    def tokens(self) -> list[Token]:
+        """Return all tokens, also those that were revoked, the oldest first."""
+        return self._operations.tokens()
+
+    def revoke_token(self, id: int) -> Token:
+        """Accept a token no more.
+
+        Raises
+        ------
+        NotFoundError
+            If there is no such token.
+        """
+        return self._operations.revoke_token(id)
 
     def _confirmed(self, entry: Activation, wait_s: float) -> Activation:
         from detent.domain.value import replace

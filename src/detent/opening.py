@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os.path
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from detent.blobs.base import Blobs
+    from detent.operations import Operations
 
 
 def connect(
@@ -30,7 +31,8 @@ def connect(
     ----------
     url : str or Path, optional
         A folder (``./registry``, ``file:///srv/models``); ``postgresql://host/database``, with
-        `blobs` beside it; or ``memory:`` for a registry that is gone with its process. By default
+        `blobs` beside it; a server (``https://models.example``, with its token in
+        ``DETENT_TOKEN``); or ``memory:`` for a registry that is gone with its process. By default
         ``DETENT_URL``, ``detent.toml``, or the nearest ``.detent/`` here or above.
     user : str, optional
         Who acts, for the history. By default ``DETENT_USER`` or the login name.
@@ -67,11 +69,26 @@ def connect(
 
 def open_registry(settings: Settings) -> Registry:
     """Open the registry that settings name."""
+    if settings.url.startswith(("http://", "https://")):
+        return Registry(_remote(settings))
     return Registry(open_stores(settings))
 
 
+def _remote(settings: Settings) -> Operations:
+    try:
+        from detent.remote import RemoteOperations
+    except ImportError as error:
+        raise InvalidError(
+            f"a registry behind a server needs another package ({error})",
+            hint="pip install 'detent[remote]'",
+        ) from error
+    # Never in arguments, which others on this machine can see, nor in a file by accident.
+    token = os.environ.get("DETENT_TOKEN")
+    return RemoteOperations(settings.url, user=settings.user, token=token)
+
+
 def open_stores(settings: Settings) -> Stores:
-    """Open the stores of the registry that settings name."""
+    """Return the stores that settings name."""
     if settings.url.startswith(("postgresql:", "postgres:")):
         return _postgres(settings)
     from detent.metadata.sqlite import SqliteMetadata
@@ -155,7 +172,8 @@ def _folder(url: str) -> str:
     if parts.scheme != "file":
         raise InvalidError(
             f"`{parts.scheme}:` is not a kind of registry that this release knows",
-            hint="name a folder (`./registry`, `file:///srv/models`), `postgresql://…` or"
+            hint="name a folder (`./registry`, `file:///srv/models`), `postgresql://…`,"
+            " a server (`https://…`) or"
             " `memory:`",
         )
     if parts.netloc not in ("", "localhost"):

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from detent.blobs.base import Blobs, Progress
+    from detent.domain.access import NewToken, Token
     from detent.domain.alias import Activation, AliasStatus, Hold
     from detent.domain.events import Event
     from detent.domain.evidence import (
@@ -413,6 +414,24 @@ class Operations:
         from detent.registry.prune import prune
 
         return prune(self.stores, grace_s=grace_s, dry_run=dry_run)
+
+    # Who ----------------------------------------------------------------------------------
+
+    def create_token(self, name: str, *, role: str, models: Sequence[str] = ()) -> NewToken:
+        """Make a token for a server; its secret is in the answer and nowhere else."""
+        from detent.registry.tokens import create_token
+
+        return create_token(self.stores, name, role=role, models=models)
+
+    def tokens(self) -> list[Token]:
+        """Return all tokens, also those that were revoked, the oldest first."""
+        return self.stores.metadata.current.list_tokens()
+
+    def revoke_token(self, id: int) -> Token:
+        """Accept a token no more."""
+        from detent.registry.tokens import revoke_token
+
+        return revoke_token(self.stores, id)
 
 
 def _alias_for(alias: str, reference: str) -> str:

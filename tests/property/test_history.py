@@ -2,7 +2,7 @@
 
 import tempfile
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
@@ -39,9 +39,11 @@ from detent.domain.manifest import File, Manifest
 from detent.metadata.base import Metadata
 from detent.metadata.postgres import PostgresMetadata
 from detent.metadata.sqlite import SqliteMetadata
-from detent.registry.register import register_manifest
 from detent.registry.stores import Stores
+from detent.remote import RemoteOperations
+from detent.server.app import make_app
 from detent.testing.registries import stores_on
+from detent.testing.servers import serving
 
 MODELS = st.sampled_from(["fraud", "wine"])
 ALIASES = st.sampled_from(["fraud@production", "fraud@staging", "wine@production"])
@@ -171,11 +173,11 @@ class RegistryMachine(RuleBasedStateMachine):
 
     @rule(model=MODELS, content=st.sampled_from([b"a", b"b", b"c", b"d"]), note=REASONS)
     def register(self, model: str, content: bytes, note: str | None) -> None:
-        digest = put(self.blobs, content)
+        operations = self.registry._operations
+        digest = put(operations.blobs, content)
         files = (File(path="model.bin", digest=digest, size_bytes=len(content)),)
-        version, is_new = register_manifest(
-            self.stores, model, Manifest(format="files", files=files), note=note
-        )
+        done = operations.register_manifest(model, Manifest(format="files", files=files), note=note)
+        version, is_new = done.version, done.is_new
         same = [k for k in self.versions[model] if k.content == content and not k.deleted]
         assert is_new == (not same)
         if is_new:
@@ -479,6 +481,30 @@ class RegistryInAFolder(RegistryMachine):
         self.folder.cleanup()
 
 
+class RegistryBehindAServer(RegistryMachine):
+    """At a server a registry does what it does in a folder; who acts is told by a token."""
+
+    def connect(self) -> Registry:
+        super().connect()
+        if not hasattr(self, "serving"):
+            self.tokens: dict[str, str] = {}
+            self.serving = ExitStack()
+            self.url = self.serving.enter_context(serving(make_app(self.stores)))
+        if self.user not in self.tokens:
+            made = Registry(self.stores).create_token(self.user, role="admin")
+            self.tokens[self.user] = made.secret
+            self.newest = made.token.created_at
+        token = self.tokens[self.user]
+        registry = Registry(RemoteOperations(self.url, user="nobody", token=token))
+        assert registry.user == self.user
+        return registry
+
+    def teardown(self) -> None:
+        self.registry.close()
+        self.serving.close()
+        super().teardown()
+
+
 class RegistryForLong(RegistryMachine):
     __doc__ = RegistryMachine.__doc__
 
@@ -505,5 +531,7 @@ TestInMemory = RegistryMachine.TestCase
 TestInMemory.settings = settings(max_examples=60, stateful_step_count=40)
 TestInAFolder = RegistryInAFolder.TestCase
 TestInAFolder.settings = settings(max_examples=8, stateful_step_count=30)
+TestBehindAServer = RegistryBehindAServer.TestCase
+TestBehindAServer.settings = settings(max_examples=5, stateful_step_count=25)
 TestForLong = pytest.mark.slow(RegistryForLong.TestCase)
 TestForLong.settings = settings(max_examples=1500, stateful_step_count=60)

@@ -37,6 +37,8 @@ class EventType(StrEnum):
     VERSION_EVALUATED = "VersionEvaluated"
     BLOBS_PRUNED = "BlobsPruned"
     BLOBS_REPAIRED = "BlobsRepaired"
+    TOKEN_CREATED = "TokenCreated"
+    TOKEN_REVOKED = "TokenRevoked"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

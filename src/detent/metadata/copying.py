@@ -39,6 +39,7 @@ TOLD: Mapping[str, tuple[int, str]] = {
         "id model alias candidate baseline outcome is_refusal results_json policy_digest override"
         " created_at created_by",
     ),
+    "token": (1, "id name role models_json digest created_at created_by revoked_at"),
 }
 
 Key = tuple[Any, ...]

@@ -94,6 +94,15 @@ class JournalTables(Statements):
         )
         return [_to_event(row) for row in rows]
 
+    def events_after(self, seq: int, *, limit: int) -> list[Event]:
+        """Return the events behind a number, oldest first."""
+        rows = self._all(
+            f"SELECT {_EVENT} FROM journal WHERE seq > :seq ORDER BY seq LIMIT :limit",
+            seq=seq,
+            limit=limit,
+        )
+        return [_to_event(row) for row in rows]
+
     def walk_journal(self, *, page: int = 1000) -> Iterator[Link]:
         """Yield every row of the journal as it stands, oldest first."""
         from detent.domain.events import Link

@@ -147,3 +147,26 @@ CREATE TABLE journal (
     previous        TEXT   NOT NULL,    -- digest of the event before
     digest          TEXT   NOT NULL
 );
+
+CREATE TABLE token (                    -- who may ask a server; the secret itself is kept nowhere
+    id              INTEGER PRIMARY KEY,
+    name            TEXT   NOT NULL,    -- the actor, in the journal
+    role            TEXT   NOT NULL,    -- reader, contributor, maintainer, admin
+    models_json     TEXT   NOT NULL,    -- the models it may change; [] for all of them
+    digest          TEXT   NOT NULL,    -- of the secret: 256 random bits, so that none can be guessed
+    created_at      INTEGER NOT NULL,
+    created_by      TEXT   NOT NULL,
+    revoked_at      INTEGER
+);
+CREATE UNIQUE INDEX token_digest ON token (digest);
+
+CREATE TABLE answered (                 -- what a server answered to requests that carry a key
+    actor           TEXT   NOT NULL,
+    request_key     TEXT   NOT NULL,
+    request_digest  TEXT   NOT NULL,    -- a key may not be used again for something else
+    status          INTEGER NOT NULL,
+    body            TEXT   NOT NULL,
+    created_at      INTEGER NOT NULL,
+    PRIMARY KEY (actor, request_key)
+);
+CREATE INDEX answered_age ON answered (created_at);

@@ -5,6 +5,7 @@ Every SQL statement of detent is in this package: ``versions``, ``aliases``, ``e
 ``:name`` parameters. A `Tables` never begins or ends a transaction.
 """
 
+from detent.metadata.access import AccessTables
 from detent.metadata.aliases import AliasTables
 from detent.metadata.copying import CopyTables
 from detent.metadata.evidence import EvidenceTables
@@ -12,7 +13,9 @@ from detent.metadata.journal import JournalTables
 from detent.metadata.versions import VersionTables
 
 
-class Tables(VersionTables, AliasTables, EvidenceTables, JournalTables, CopyTables):
+class Tables(
+    VersionTables, AliasTables, EvidenceTables, JournalTables, CopyTables, AccessTables
+):
     """Typed access to the tables, one method per statement."""
 
     def schema_version(self) -> int:

@@ -167,6 +167,20 @@ def _evaluated(rows: Rows, link: Link, body: Body) -> None:
     }
 
 
+def _token_made(rows: Rows, link: Link, body: Body) -> None:
+    rows["token"][(body["token"],)] = {
+        **{name: body[name] for name in ("name", "role", "digest")},
+        "models_json": _json(body["models"]),
+        "created_at": link.at_us,
+        "created_by": link.actor,
+        "revoked_at": None,
+    }
+
+
+def _token_revoked(rows: Rows, link: Link, body: Body) -> None:
+    rows["token"][(body["token"],)]["revoked_at"] = link.at_us
+
+
 _NOT_HELD: Row = {"held_at": None, "held_by": None, "held_reason": None}
 
 
@@ -197,4 +211,6 @@ _TELLERS: Mapping[str, Callable[[Rows, Link, Body], None]] = {
     EventType.POLICY_SET: _policy,
     EventType.VERSION_APPROVED: _approved,
     EventType.VERSION_EVALUATED: _evaluated,
+    EventType.TOKEN_CREATED: _token_made,
+    EventType.TOKEN_REVOKED: _token_revoked,
 }
