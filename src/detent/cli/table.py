@@ -30,6 +30,8 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "register": ("keep", "keep", "keep a file or folder as the next version of a model"),
     "import": ("keep", "keep", "take over files such as churn_v1.pkl, churn_v2.joblib"),
     "export": ("keep", "keep", "write the files of a version into a folder"),
+    "web": ("team", "keep", "serve the registry: the HTTP API and the pages"),
+    "token": ("team", "keep", "make, list and revoke the tokens of a server"),
     "verify": ("tend", "keep", "re-hash stored bytes"),
     "repair": ("tend", "keep", "restore damaged bytes from good copies"),
     "copy": ("tend", "keep", "copy a registry to another place, with all its history"),
