@@ -1,0 +1,177 @@
+"""How a page is answered: who looks, as HTML or JSON, with which headers, and forms that count."""
+
+import hashlib
+import hmac
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from importlib import resources
+from typing import Any
+from urllib.parse import parse_qs, quote, urlsplit
+
+import jinja2
+import msgspec
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from detent.domain.access import Role, Token
+from detent.errors import DetentError
+from detent.facade import Registry
+from detent.server import auth
+from detent.server.app import Server, read_body
+from detent.server.problems import problem_of
+from detent.web import words
+
+CSP = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:;"
+    " connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+)
+HEADERS = {
+    "Content-Security-Policy": CSP,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Cache-Control": "no-cache",
+}
+MAX_FORM = 64 << 10  # bytes
+_TYPES = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Page:
+    """What a page shows: a template and its values, which are also its JSON."""
+
+    template: str
+    values: dict[str, Any] = field(default_factory=dict)
+    status: int = 200
+
+
+@dataclass(frozen=True, kw_only=True)
+class Visit:
+    """Somebody who looks at a page, or sends a form."""
+
+    request: Request
+    registry: Registry
+    token: Token
+    form: dict[str, str]
+
+    @property
+    def path(self) -> dict[str, Any]:
+        """What the address names."""
+        return self.request.path_params
+
+    def asked(self, name: str) -> str | None:
+        """Return what the query says of a name, if it says anything."""
+        return (self.request.query_params.get(name) or "").strip() or None
+
+
+Answer = Page | Response
+Handler = Callable[[Visit], Answer]
+
+
+class Site:
+    """What the pages share: the server, the templates, and the key of the forms."""
+
+    def __init__(self, server: Server) -> None:
+        self.server = server
+        self._key = secrets.token_bytes(32)
+        self._templates = jinja2.Environment(
+            loader=jinja2.PackageLoader("detent.web"),
+            autoescape=True,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            undefined=jinja2.StrictUndefined,
+        )
+        self._templates.filters |= words.FILTERS
+
+    def form_key(self, request: Request) -> str:
+        """Return what a form has to carry: no other site's page can know it."""
+        session = request.cookies.get(auth.COOKIE, "")
+        return hmac.new(self._key, session.encode(), hashlib.sha256).hexdigest()
+
+    def page(self, handler: Handler, role: Role = Role.READER) -> Any:
+        """Return an endpoint: `handler` with who looks, its answer as HTML or JSON."""
+
+        async def endpoint(request: Request) -> Response:
+            try:
+                self.server.check_source(request)
+                form = await self._form(request)
+                return await run_in_threadpool(self._answer, handler, role, request, form)
+            except HTTPException as error:
+                if error.status_code == 401:
+                    here = quote(request.url.path)
+                    return RedirectResponse(f"/sign-in?next={here}", 303, headers=HEADERS)
+                return self.render(request, _failed(error), None)
+            except DetentError as error:
+                return self.render(request, _failed(error), None)
+
+        return endpoint
+
+    async def _form(self, request: Request) -> dict[str, str]:
+        if request.method != "POST":
+            return {}
+        body = await read_body(request, MAX_FORM)
+        try:
+            found = parse_qs(body.decode(), keep_blank_values=True, max_num_fields=50)
+        except ValueError:
+            raise HTTPException(422, "the form is malformed; nothing was changed") from None
+        form = {name: values[-1] for name, values in found.items()}
+        if not hmac.compare_digest(form.get("key", "").encode(), self.form_key(request).encode()):
+            raise HTTPException(
+                403, "the form is too old, or of another page; open it again; nothing was changed"
+            )
+        return form
+
+    def _answer(
+        self, handler: Handler, role: Role, request: Request, form: dict[str, str]
+    ) -> Response:
+        token = self.server.identify(request)
+        auth.check(token, Role.READER, None)
+        if request.method == "POST":
+            auth.check(token, role, request.path_params.get("model"))
+        stores = self.server.stores_for(token)
+        visit = Visit(request=request, registry=Registry(stores), token=token, form=form)
+        try:
+            answer = handler(visit)
+        except DetentError as error:
+            answer = _failed(error)
+        return answer if isinstance(answer, Response) else self.render(request, answer, token)
+
+    def render(self, request: Request, page: Page, token: Token | None) -> Response:
+        """Return a page as HTML, or its values as JSON where the address ends so."""
+        if request.url.path.endswith(".json"):
+            body = msgspec.json.encode(page.values)
+            return Response(body, page.status, media_type="application/json", headers=HEADERS)
+        html = self._templates.get_template(f"{page.template}.html").render(
+            **page.values,
+            who=token,
+            key=self.form_key(request),
+            is_signed_in=auth.COOKIE in request.cookies,
+            may=(lambda role, model=None: token is not None and token.may(Role(role), model)),
+        )
+        return Response(html, page.status, media_type="text/html", headers=HEADERS)
+
+
+def _failed(error: Exception) -> Page:
+    problem = problem_of(error)
+    return Page(template="problem", values={"problem": problem}, status=problem["status"])
+
+
+def local_path(text: str) -> str:
+    """Return an address of this site: anything else becomes the first page."""
+    parts = urlsplit(text)
+    is_ours = text.startswith("/") and not text.startswith(("//", "/\\"))
+    return text if is_ours and not (parts.scheme or parts.netloc) and text.isprintable() else "/"
+
+
+async def static(request: Request) -> Response:
+    """Answer with a file of the site's own."""
+    name = request.path_params["name"]
+    files = {file.name: file for file in resources.files("detent.web").joinpath("static").iterdir()}
+    if name not in files:
+        raise HTTPException(404, "there is no such file")
+    headers = HEADERS | {"Cache-Control": "max-age=300"}
+    return Response(
+        files[name].read_bytes(), media_type=_TYPES[name.rpartition(".")[2]], headers=headers
+    )
