@@ -131,6 +131,8 @@ def lived(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("lived")
     stores = stores_on(SqliteMetadata(folder / DB), LocalBlobs(folder / "blobs"))
     registry = live_through_everything(stores)
+    registry.revoke_token(registry.create_token("bo", role="maintainer", models=["fraud"]).token.id)
+    registry.create_token("ci", role="contributor")
     assert registry.audit(verify=True).is_unbroken
     registry.close()
     assert not (folder / f"{DB}-wal").exists()
