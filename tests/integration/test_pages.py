@@ -172,9 +172,8 @@ def test_signing_in_keeps_the_token_from_scripts(page: Page, url: str, stores: S
 
 
 def test_a_server_that_is_gone_is_told_and_buttons_are_off(page: Page, stores: Stores) -> None:
-    with serving(make_site(stores)) as url:
-        with page.expect_response("**/changes.json"):
-            page.goto(f"{url}/models/churn/aliases/production/rollback")
+    with serving(make_site(stores)) as url, page.expect_response("**/changes.json"):
+        page.goto(f"{url}/models/churn/aliases/production/rollback")
     page.get_by_text("Not updating").wait_for()
     assert page.get_by_role("button", name="Roll back").is_disabled()
 

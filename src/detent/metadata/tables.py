@@ -13,9 +13,7 @@ from detent.metadata.journal import JournalTables
 from detent.metadata.versions import VersionTables
 
 
-class Tables(
-    VersionTables, AliasTables, EvidenceTables, JournalTables, CopyTables, AccessTables
-):
+class Tables(VersionTables, AliasTables, EvidenceTables, JournalTables, CopyTables, AccessTables):
     """Typed access to the tables, one method per statement."""
 
     def schema_version(self) -> int:
