@@ -170,7 +170,7 @@ class TestRows:
         row = rows_of(lived / DB, table)[-1]
         key = TOLD[table][1].split()[TOLD[table][0] - 1]
         row[key] = "forged" if isinstance(row[key], str) else row[key] + 1
-        if table == "version":
+        if table in ("version", "token"):
             row["digest"] = "sha256:" + "0" * 64
         problems = audit_after(lived, tmp_path, *inserting(table, row))
         assert any(name_of(table, row) in text and "was inserted" in text for text in problems)
