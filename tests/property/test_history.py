@@ -409,7 +409,7 @@ class RegistryMachine(RuleBasedStateMachine):
     @rule()
     def copy(self) -> None:
         """A copy tells the same, whether it begins or goes on."""
-        self.registry.copy_to(self.copied)
+        Registry(self.stores).copy_to(self.copied)  # a server is copied where its stores are
         assert self.copied.audit() == self.registry.audit()
         assert self.copied.list_status() == self.registry.list_status()
         assert self.copied.models() == self.registry.models()
