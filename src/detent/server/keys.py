@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 from detent.domain.clock import to_us
 from detent.errors import DetentError, InvalidError
-from detent.metadata.base import Metadata
+from detent.metadata.base import Metadata, Servers
 from detent.metadata.tables import Tables
 from detent.registry.stores import Stores
 
@@ -26,6 +26,11 @@ class _Joined:
         self.location = metadata.location
         self.change_counter = metadata.change_counter
         self.find_damage = metadata.find_damage
+        self._metadata = metadata
+
+    @property
+    def servers(self) -> Servers:
+        return self._metadata.servers
 
     @contextmanager
     def read(self) -> Iterator[Tables]:
