@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from detent.comparison.measures import Kind, Measure
-from detent.comparison.outcomes import Outcomes, Pair
+from detent.comparison.outcomes import Pair
 from detent.comparison.verdict import (
     ALPHA,
     MARGIN,
@@ -250,7 +250,7 @@ def _method(pair: Pair, measure: Measure) -> Compare | None:
             first, second = old.positive_score, new.positive_score
             if first is None or second is None:
                 return None
-            positive = _positive(new)
+            positive = new.positive_label
             return lambda claim, confidence: compare_auc(
                 np.asarray(new.y_true == positive),
                 first,
@@ -266,7 +266,7 @@ def _method(pair: Pair, measure: Measure) -> Compare | None:
             assert measure.count is not None
             count = measure.count
             cells = count_cells(new.y_true, old.y_pred, new.y_pred, groups=groups)
-            positive = _positive(new) if measure.is_binary else None
+            positive = new.positive_label if measure.is_binary else None
             return lambda claim, confidence: compare_cells(
                 cells,
                 metric=count,
@@ -276,11 +276,6 @@ def _method(pair: Pair, measure: Measure) -> Compare | None:
                 confidence=confidence,
             )
     return None
-
-
-def _positive(outcomes: Outcomes) -> object:
-    labels = np.unique(outcomes.y_true) if outcomes.classes is None else outcomes.classes
-    return labels.tolist()[-1]
 
 
 def _weighted(before: Floats, after: Floats, weights: Floats, pair: Pair, better: bool) -> Compare:

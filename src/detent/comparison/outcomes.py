@@ -69,6 +69,12 @@ class Outcomes:
             return self.proba[:, 1]
         return self.y_score
 
+    @property
+    def positive_label(self) -> object:
+        """The second of two classes, the one that scores and F1 speak of."""
+        labels = np.unique(self.y_true) if self.classes is None else self.classes
+        return labels.tolist()[-1]
+
     def take(self, rows: Array) -> Outcomes:
         """Return some rows: a mask, or indices in the order wanted."""
 

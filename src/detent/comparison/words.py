@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from detent.domain.evidence import Comparison, Difference, Verdict
+from detent.domain.evidence import Comparison, Difference, Ranking, Verdict
 
 
 def number_text(value: float, *, signed: bool = False) -> str:
@@ -26,6 +26,24 @@ def interval_text(difference: Difference) -> str:
         return value
     low, high = (number_text(end, signed=True) for end in (difference.low, difference.high))
     return f"{value} [{low}, {high}]"
+
+
+def mark(difference: Difference) -> str:
+    """Return the sign of a verdict: ▲ better, ▼ worse, ● no clear difference."""
+    match difference.verdict:
+        case Verdict.BETTER:
+            return "▲"
+        case Verdict.WORSE | Verdict.WORSE_WITHIN_MARGIN:
+            return "▼"
+    return "●"
+
+
+def allowed_text(difference: Difference) -> str:
+    """Return the difference that is just allowed: ``−0.0100``; a hyphen where nothing is judged."""
+    if difference.margin is None or difference.greater_is_better is None:
+        return "-"
+    worst = -difference.margin if difference.greater_is_better else difference.margin
+    return number_text(worst, signed=True)
 
 
 def verdict_text(difference: Difference) -> str:
@@ -77,6 +95,25 @@ def rows_text(difference: Difference) -> str | None:
     return f"about {difference.rows_needed:,} rows would, if the versions are equally good"
 
 
+def changed_text(comparison: Comparison) -> str:
+    """Return how many rows are answered differently, and how many of them newly wrong."""
+    text = f"they answer {comparison.n_changed:,} of {comparison.n_rows:,} rows differently"
+    if comparison.newly_wrong is not None:
+        text += f": {comparison.newly_wrong:,} newly wrong, {comparison.newly_right:,} newly right"
+    return text
+
+
+def unmatched_text(comparison: Comparison) -> str | None:
+    """Return how many rows were left out because only one version was evaluated on them."""
+    old, new = comparison.unmatched
+    if old == new == 0:
+        return None
+    return (
+        f"left out: {old:,} rows only of v{comparison.baseline}'s evaluation, {new:,} only of"
+        f" v{comparison.candidate}'s"
+    )
+
+
 def headline(comparison: Comparison) -> str:
     """Return a comparison's verdict in one sentence."""
     old, new = f"v{comparison.baseline}", f"v{comparison.candidate}"
@@ -105,6 +142,18 @@ def headline(comparison: Comparison) -> str:
     if comparison.use > 1:
         text += f" (use {comparison.use} of these rows: the evidence asked for is stronger)"
     return text
+
+
+def ranking_headline(ranking: Ranking) -> str:
+    """Return what follows from comparing several candidates, in one sentence."""
+    first = ranking.comparisons[0]
+    n = len(ranking.comparisons)
+    of = f"of {n} candidates" if n > 1 else "of 1 candidate"
+    where = f"v{first.baseline} on {first.n_rows:,} rows of {first.dataset}"
+    if ranking.best is None:
+        return f"none {of} is shown to be better or not worse than {where}"
+    best = next(one for one in ranking.comparisons if one.candidate == ranking.best)
+    return f"v{ranking.best} comes first {of}: {verdict_text(best.differences[0])} than {where}"
 
 
 def _margin(difference: Difference) -> str:

@@ -1,0 +1,58 @@
+"""Drawing: the one place that turns specifications into SVG, by vl-convert."""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+from functools import lru_cache
+from importlib.util import find_spec
+
+from detent.charts.chart import BETTER, CANDIDATE, INK, WORSE, Chart
+from detent.errors import InvalidError
+
+# A page may set these variables, for a dark theme say; where it does not, the colours stand.
+_THEMED = {
+    INK: "currentColor",
+    CANDIDATE: f"var(--detent-candidate, {CANDIDATE})",
+    BETTER: f"var(--detent-better, {BETTER})",
+    WORSE: f"var(--detent-worse, {WORSE})",
+}
+_COLOUR = re.compile(f'="({"|".join(_THEMED)})"')
+
+
+def can_draw() -> bool:
+    """Whether vl-convert is installed."""
+    return find_spec("vl_convert") is not None
+
+
+def draw(chart: Chart) -> str:
+    """Return a chart as SVG, with its title and description for those who cannot see it.
+
+    The same chart gives the same bytes. Nothing is fetched: what is not in the specification is
+    not drawn. May be called from several threads.
+
+    Raises
+    ------
+    InvalidError
+        If vl-convert is not installed.
+    """
+    if not can_draw():
+        raise InvalidError(
+            "charts are drawn by vl-convert, which is not installed",
+            hint="pip install 'detent[charts]'",
+        )
+    svg = _draw(json.dumps(chart.spec, sort_keys=True))
+    words = (
+        f"<title>{html.escape(chart.title)}</title><desc>{html.escape(chart.description)}</desc>"
+    )
+    return re.sub(r"^<svg ([^>]*)>", lambda m: f'<svg role="img" {m[1]}>{words}', svg, count=1)
+
+
+@lru_cache(maxsize=256)
+def _draw(spec: str) -> str:
+    """Draw a specification given as canonical JSON: a page shows the same few again and again."""
+    import vl_convert
+
+    svg = vl_convert.vegalite_to_svg(spec, allowed_base_urls=[])
+    return _COLOUR.sub(lambda found: f'="{_THEMED[found[1]]}"', svg)
