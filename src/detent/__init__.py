@@ -7,6 +7,7 @@
 
 from typing import TYPE_CHECKING, Any
 
+from detent.domain import shown
 from detent.errors import (
     ConflictError,
     CorruptError,
@@ -20,7 +21,7 @@ from detent.errors import (
 
 if TYPE_CHECKING:
     from detent.domain.access import NewToken, Role, Token
-    from detent.domain.alias import Activation, AliasStatus, Hold, Refusal
+    from detent.domain.alias import Activation, AliasStatus, History, Hold, Refusal
     from detent.domain.events import Event
     from detent.domain.evidence import (
         Approval,
@@ -51,10 +52,12 @@ if TYPE_CHECKING:
         VersionCard,
     )
     from detent.domain.server import Confirmation, Server
+    from detent.domain.shown import Views
     from detent.domain.version import Model, Version
     from detent.facade import DetentWarning, Registry
     from detent.lineage.record import Recording
     from detent.opening import connect
+    from detent.reports.report import Report
     from detent.runtime.live import Live
 
 __all__ = [
@@ -78,6 +81,7 @@ __all__ = [
     "Event",
     "Field",
     "File",
+    "History",
     "Hold",
     "InconclusiveError",
     "InvalidError",
@@ -99,6 +103,7 @@ __all__ = [
     "RefusedError",
     "Registry",
     "RepairReport",
+    "Report",
     "Role",
     "Rule",
     "RuleResult",
@@ -121,6 +126,7 @@ _HOMES = {
     "detent.domain.alias": (
         "Activation",
         "AliasStatus",
+        "History",
         "Hold",
         "Refusal",
     ),
@@ -176,7 +182,17 @@ _HOMES = {
     "detent.lineage.record": ("Recording",),
     "detent.opening": ("connect",),
     "detent.runtime.live": ("Live",),
+    "detent.reports.report": ("Report",),
 }
+
+
+def _views() -> "Views":
+    from detent.reports import views
+
+    return views
+
+
+shown.show_by(_views)
 
 
 def __getattr__(name: str) -> Any:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from detent.blobs.base import Progress
     from detent.domain.access import NewToken, Token
-    from detent.domain.alias import Activation, AliasStatus, Hold
+    from detent.domain.alias import Activation, AliasStatus, History, Hold
     from detent.domain.events import Event
     from detent.domain.evidence import (
         Approval,
@@ -47,8 +47,8 @@ if TYPE_CHECKING:
     from detent.evaluation.slices import Slices
     from detent.lineage.record import Recording
     from detent.registry.files import Takeover
-    from detent.registry.read import History
     from detent.registry.stores import Stores
+    from detent.reports.report import Report
     from detent.runtime.live import Live
 
     Named = str | Version
@@ -650,6 +650,39 @@ class Registry:
         """
         return self._operations.rank(
             str(baseline), [str(candidate) for candidate in candidates], dataset=dataset
+        )
+
+    def report(self, judged: Comparison | Ranking) -> Report:
+        """Return a comparison, or a ranking, as a report: a page, or Markdown.
+
+        A report of a comparison adds curves and the confusion matrix from what both versions
+        answered, and what went into them differently.
+
+        Parameters
+        ----------
+        judged : Comparison or Ranking
+            As `compare` or `rank` of this registry returned it.
+
+        Raises
+        ------
+        NotFoundError
+            If a version or an evaluation of it is not in this registry.
+        CorruptError
+            If what a version answered is not what was kept.
+        """
+        from detent.domain.evidence import Ranking
+        from detent.registry.compare import answers_of
+        from detent.reports.report import Report
+
+        if isinstance(judged, Ranking):
+            return Report(judged=judged)
+        old, new = (f"{judged.model}/{n}" for n in (judged.baseline, judged.candidate))
+        return Report(
+            judged=judged,
+            pair=answers_of(
+                self._operations, judged, [*self.evaluations(old), *self.evaluations(new)]
+            ),
+            changes=tuple(self.diff(old, new)),
         )
 
     def gate(self, reference: Named, alias: str) -> Decision:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from detent.cli.card import print_results
 from detent.cli.output import Cell, number, signed
@@ -12,8 +12,9 @@ from detent.errors import InvalidError, NotFoundError
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Callable
 
-    from detent.domain.evidence import Comparison, Difference, Policy
+    from detent.domain.evidence import Comparison, Difference, Policy, Ranking
 
 
 def _evaluate_arguments(parser: argparse.ArgumentParser) -> None:
@@ -94,11 +95,19 @@ def _compare_arguments(parser: argparse.ArgumentParser) -> None:
         "--dataset", metavar="NAME", help="default: the newest both were evaluated on"
     )
     parser.add_argument("--metrics", metavar="A,B", help="the main one first; default: all")
+    parser.add_argument("--html", metavar="FILE", help="write one page with charts; - for stdout")
+    parser.add_argument(
+        "--markdown", metavar="FILE", help="write it for a pull request; - for stdout"
+    )
 
 
 def _compare(call: Call) -> None:
+    if "-" in (call.html, call.markdown) and (call.json or call.html == call.markdown):
+        raise InvalidError("stdout can hold only one answer", hint="name a file in place of `-`")
     if len(call.candidates) > 1:
-        _rank(call)
+        ranking = call.registry.rank(call.baseline, call.candidates, dataset=call.dataset)
+        call.output.fields(ranking=ranking)
+        _answer(call, ranking, print_ranking)
         return
     comparison = call.registry.compare(
         call.baseline,
@@ -107,12 +116,21 @@ def _compare(call: Call) -> None:
         metrics=call.metrics.split(",") if call.metrics else (),
     )
     call.output.fields(comparison=comparison)
-    print_comparison(call, comparison)
+    _answer(call, comparison, print_comparison)
+
+
+def _answer(call: Call, judged: Any, show: Callable[[Call, Any], None]) -> None:
+    """Write the reports that were asked for, and print the answer unless one of them is it."""
+    written = _write_reports(call, judged)
+    if "-" not in (call.html, call.markdown):
+        show(call, judged)
+    for line in written:
+        call.output.aside(line)
 
 
 def print_comparison(call: Call, comparison: Comparison) -> None:
     """Print what two versions answered on the same rows."""
-    from detent.comparison.words import headline, verdict_text
+    from detent.comparison.words import headline, mark, verdict_text
 
     old, new = f"v{comparison.baseline}", f"v{comparison.candidate}"
     call.output.aside(
@@ -128,7 +146,7 @@ def print_comparison(call: Call, comparison: Comparison) -> None:
                 (number(d.candidate), repr(d.candidate)),
                 (signed(d.value), repr(d.value)),
                 _interval(d),
-                (f"{_mark(d)} {verdict_text(d)}", str(d.verdict or "-")),
+                (f"{mark(d)} {verdict_text(d)}", str(d.verdict or "-")),
             )
             for d in comparison.differences
         ],
@@ -145,31 +163,18 @@ def _interval(difference: Difference) -> Cell:
     return f"[{signed(low)}, {signed(high)}]", f"{low!r} {high!r}"
 
 
-def _mark(difference: Difference) -> str:
-    return {"better": "▲", "worse": "▼", "worse within the margin": "▼"}.get(
-        str(difference.verdict), "●"
-    )
-
-
 def _remarks(comparison: Comparison) -> list[str]:
-    changed = f"they answer {comparison.n_changed:,} of {comparison.n_rows:,} rows differently"
-    if comparison.newly_wrong is not None:
-        changed += (
-            f": {comparison.newly_wrong:,} newly wrong, {comparison.newly_right:,} newly right"
-        )
-    lines = [changed]
+    from detent.comparison.words import changed_text, unmatched_text
+
+    lines = [changed_text(comparison)]
     if comparison.newly_wrong_rows:
         shown = ", ".join(comparison.newly_wrong_rows[:10])
         more = (
             ", …" if (comparison.newly_wrong or 0) > len(comparison.newly_wrong_rows[:10]) else ""
         )
         lines.append(f"newly wrong rows: {shown}{more}")
-    if comparison.unmatched != (0, 0):
-        old, new = comparison.unmatched
-        lines.append(
-            f"left out: {old:,} rows only of v{comparison.baseline}'s evaluation, {new:,} only of"
-            f" v{comparison.candidate}'s"
-        )
+    left_out = unmatched_text(comparison)
+    lines += [left_out] if left_out else []
     worse = [one for one in comparison.slices if one.is_worse and one.difference is not None]
     if comparison.slices:
         telling = sum(one.can_tell for one in comparison.slices)
@@ -200,11 +205,43 @@ def _remarks(comparison: Comparison) -> list[str]:
     return lines
 
 
-def _rank(call: Call) -> None:
-    from detent.comparison.words import verdict_text
+def _write_reports(call: Call, judged: Comparison | Ranking) -> list[str]:
+    """Write the reports that were asked for; return what to say of them after the answer."""
+    if call.html is None and call.markdown is None:
+        return []
+    from detent.charts.draw import can_draw
 
-    ranking = call.registry.rank(call.baseline, call.candidates, dataset=call.dataset)
-    call.output.fields(ranking=ranking)
+    report = call.registry.report(judged)
+    said = []
+    if call.html is not None:
+        said += _write(call.html, report.to_html())
+        if not can_draw():
+            said.append(
+                "  tables stand in place of the charts: pip install 'detent[charts]' draws them"
+            )
+    if call.markdown is not None:
+        said += _write(call.markdown, report.to_markdown())
+    return said
+
+
+def _write(path: str, text: str) -> list[str]:
+    import sys
+
+    if path == "-":
+        sys.stdout.write(text)
+        return []
+    try:
+        with open(path, "w", encoding="utf-8", newline="\n") as stream:
+            stream.write(text)
+    except OSError as error:
+        raise InvalidError(f"{path} cannot be written: {error.strerror}") from None
+    return [f"report: {path}"]
+
+
+def print_ranking(call: Call, ranking: Ranking) -> None:
+    """Print how several candidates compare with one baseline, the preferred one first."""
+    from detent.comparison.words import mark, verdict_text
+
     first = ranking.comparisons[0]
     call.output.aside(
         f"baseline v{first.baseline}; {len(ranking.comparisons)} candidates on {first.dataset},"
@@ -219,7 +256,7 @@ def _rank(call: Call) -> None:
                 (signed(one.differences[0].value), repr(one.differences[0].value)),
                 _interval(one.differences[0]),
                 (
-                    f"{_mark(one.differences[0])} {verdict_text(one.differences[0])}",
+                    f"{mark(one.differences[0])} {verdict_text(one.differences[0])}",
                     str(one.verdict),
                 ),
             )
@@ -359,6 +396,8 @@ detent evaluate churn/8 --data rows.csv --target churned --slices region --group
         examples="""
 detent compare churn@production churn/8
 detent compare churn@production churn/8 churn/9 churn/10
+detent compare churn@production churn/8 --html report.html
+detent compare churn@production churn/8 --markdown - >> pull-request.md
 """,
     ),
     "approve": Command(

@@ -5,6 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from detent.domain.server import Confirmation
+from detent.domain.shown import Charted
 from detent.domain.value import value
 from detent.domain.version import Version
 from detent.errors import RefusedError
@@ -68,6 +69,12 @@ class Refusal:
     decision: int
     outcome: str
     why: str
+
+
+class History(list[Activation | Refusal], Charted):
+    """What an alias has held, and the tries that were refused, newest first."""
+
+    __slots__ = ()
 
 
 @value

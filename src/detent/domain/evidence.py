@@ -6,6 +6,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from detent.domain.shown import Charted, Shown
+
 
 class Outcome(StrEnum):
     """The answer of a rule, and of a gate."""
@@ -60,7 +62,7 @@ class OwnMetric:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Evaluation:
+class Evaluation(Shown):
     """Metrics of one version on one dataset, and the blob of what it answered row by row.
 
     ``dataset`` is the name given; ``dataset_digest`` is over the rows and their true values, so two
@@ -191,7 +193,7 @@ class SliceDifference:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Comparison:
+class Comparison(Charted):
     """Two versions on the same rows.
 
     ``differences`` has one entry a metric, the main one first. ``n_changed`` counts rows that the
@@ -256,7 +258,7 @@ class Comparison:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ranking:
+class Ranking(Charted):
     """Several candidates, each compared with one baseline on the same rows.
 
     The comparisons are in the order in which the candidates would be preferred: those that are
@@ -329,7 +331,7 @@ class RuleResult:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Decision:
+class Decision(Shown):
     """The recorded answer of a gate, with each rule's answer and evidence.
 
     ``id`` is None when the gate was only asked. ``override`` is the reason for which a person

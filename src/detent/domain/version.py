@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+from detent.domain.shown import Shown
 from detent.domain.value import value
 
 
@@ -21,7 +22,7 @@ class Model:
 
 
 @value
-class Version:
+class Version(Shown):
     """One immutable version: a number within its model, and the digest of its manifest.
 
     ``code`` and ``data`` are short summaries of the lineage for lists (``Registry.show`` has all of

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
-from detent.blobs.base import read_verified
+from detent.blobs.base import Blobs, read_verified
 from detent.domain.evidence import Comparison, Evaluation, Ranking
 from detent.domain.version import Version
 from detent.errors import InvalidError, NotFoundError
@@ -96,11 +96,52 @@ def rank(
     return comparing.rank([compare(stores, baseline, one, dataset=dataset) for one in candidates])
 
 
+def answers_of(
+    owner: HasBlobs, comparison: Comparison, evaluations: Iterable[Evaluation]
+) -> Pair:
+    """Return what the two versions of a comparison answered.
+
+    Parameters
+    ----------
+    owner : HasBlobs
+        The registry.
+    comparison : Comparison
+        As this registry made it.
+    evaluations : iterable of Evaluation
+        Those of both versions.
+
+    Raises
+    ------
+    NotFoundError
+        If one of its evaluations is not in this registry.
+    CorruptError
+        If the bytes are not those that were kept.
+    InvalidError
+        As `find_pair`.
+    """
+    known = {one.id: one for one in evaluations}
+    for id in comparison.evaluations:
+        if id not in known:
+            raise NotFoundError(f"there is no evaluation {id} of `{comparison.model}`")
+    pair = find_pair(OutcomesReader(owner), *(known[id] for id in comparison.evaluations))
+    assert pair is not None  # they were compared, so their rows match
+    return pair
+
+
+class HasBlobs(Protocol):
+    """What has the bytes of a registry."""
+
+    @property
+    def blobs(self) -> Blobs:
+        """The bytes."""
+        ...
+
+
 class OutcomesReader:
     """Reads the outcomes of evaluations, verified, and keeps those read last."""
 
-    def __init__(self, stores: Stores) -> None:
-        self._stores = stores
+    def __init__(self, owner: HasBlobs) -> None:
+        self._owner = owner
         self._read = lru_cache(maxsize=8)(self._decode)
 
     def __call__(self, evaluation: Evaluation) -> Outcomes:
@@ -117,7 +158,7 @@ class OutcomesReader:
         from detent.comparison.outcomes import from_columns
         from detent.data.table import decode_table
 
-        data = read_verified(self._stores.blobs, digest, what=f"the evaluation of `{version}`")
+        data = read_verified(self._owner.blobs, digest, what=f"the evaluation of `{version}`")
         columns = decode_table(data)
         assert isinstance(columns, dict)
         return from_columns(columns)

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from detent.domain.alias import Activation, AliasStatus, Refusal
+from detent.domain.alias import Activation, AliasStatus, History, Refusal
 from detent.domain.clock import to_us
 from detent.domain.reference import Reference, parse_reference
 from detent.domain.value import replace
@@ -17,8 +17,6 @@ from detent.registry.stores import Stores
 
 if TYPE_CHECKING:
     from detent.domain.evidence import Evaluation
-
-History = list[Activation | Refusal]
 
 
 def resolve(tables: Tables, reference: str | Reference | Version) -> Version:
@@ -156,15 +154,15 @@ def history(stores: Stores, name: str, *, limit: int | None = None) -> History:
         refusals = tables.list_refusals(reference.model, reference.alias, limit=limit)
         if not entries and not refusals:
             raise _not_found(tables, reference)
-    return merge_history(entries, refusals)[:limit]
+    return History(merge_history(entries, refusals)[:limit])
 
 
 def merge_history(entries: Iterable[Activation], refusals: Iterable[Refusal]) -> History:
     """Return activations and refused tries, each newest first, as one history."""
-    merged: History = [*entries, *refusals]
+    merged: list[Activation | Refusal] = [*entries, *refusals]
     # sorted() keeps the order of equals: entries of one time stay newest first.
     merged.sort(key=lambda item: item.at, reverse=True)
-    return merged
+    return History(merged)
 
 
 def versions(
