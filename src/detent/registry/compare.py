@@ -96,9 +96,7 @@ def rank(
     return comparing.rank([compare(stores, baseline, one, dataset=dataset) for one in candidates])
 
 
-def answers_of(
-    owner: HasBlobs, comparison: Comparison, evaluations: Iterable[Evaluation]
-) -> Pair:
+def answers_of(owner: HasBlobs, comparison: Comparison, evaluations: Iterable[Evaluation]) -> Pair:
     """Return what the two versions of a comparison answered.
 
     Parameters
