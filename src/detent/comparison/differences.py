@@ -14,16 +14,15 @@ from detent.comparison.verdict import (
     ALPHA,
     MARGIN,
     judge,
-    judge_counts,
     rows_for_counts,
     rows_for_variance,
+    show_counts,
 )
 from detent.domain.evidence import Difference
 from detent.errors import InvalidError
 from detent.stats.arrays import Floats
 from detent.stats.claim import Claim
 from detent.stats.counts import PairedCounts, count_pairs
-from detent.stats.mcnemar import mcnemar_mid_p
 from detent.stats.proportions import tango_interval
 from detent.stats.result import PairedResult
 
@@ -99,7 +98,7 @@ def difference_of_counts(
     """
     n = counts.n
     low, high = tango_interval(counts, confidence=CONFIDENCE)
-    verdict = judge_counts(counts, margin=margin, alpha=alpha)
+    shown = show_counts(counts, margin=margin, alpha=alpha)
     return Difference(
         metric=metric,
         baseline=(counts.both_right + counts.newly_wrong) / n,
@@ -109,14 +108,14 @@ def difference_of_counts(
         low=low,
         high=high,
         confidence=CONFIDENCE,
-        at_worst=tango_interval(counts, confidence=1 - 2 * alpha).low,
+        at_worst=shown.at_worst,
         alpha=alpha,
         margin=margin,
-        p_better=mcnemar_mid_p(counts, claim=Claim.BETTER),
-        p_worse=mcnemar_mid_p(counts, claim=Claim.WORSE),
-        verdict=verdict,
+        p_better=shown.p_better,
+        p_worse=shown.p_worse,
+        verdict=shown.verdict,
         rows_needed=rows_for_counts(counts, margin=margin, alpha=alpha)
-        if verdict == "undecided"
+        if shown.verdict == "undecided"
         else None,
         method="Tango's score interval, McNemar's mid-p",
         counts=(counts.both_right, counts.newly_wrong, counts.newly_right, counts.both_wrong),
@@ -245,19 +244,21 @@ def _method(pair: Pair, measure: Measure) -> Compare | None:
             assert measure.rows is not None
             return _curved(measure, pair, better)
         case Kind.AREA if weights is None:
-            from detent.stats.auc import compare_auc
+            from detent.stats.auc import auc_table, compare_auc
 
             first, second = old.positive_score, new.positive_score
             if first is None or second is None:
                 return None
-            positive = new.positive_label
+            truth = np.asarray(new.y_true == new.positive_label)
+            table = auc_table(truth, [first, second], groups=groups)
             return lambda claim, confidence: compare_auc(
-                np.asarray(new.y_true == positive),
+                truth,
                 first,
                 second,
                 groups=groups,
                 claim=claim,
                 confidence=confidence,
+                table=table,
             )
         case Kind.COUNTS if weights is None:
             from detent.stats.cells import count_cells

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from detent.domain.evidence import Verdict
 from detent.stats.claim import Claim
 from detent.stats.counts import PairedCounts
@@ -11,7 +13,7 @@ from detent.stats.planning import (
     rows_to_show_not_worse,
     rows_without_disagreement,
 )
-from detent.stats.proportions import tango_interval
+from detent.stats.proportions import tango_lower_limit
 
 ALPHA = 0.05
 MARGIN = 0.01  # one point of a share; of a loss, 1 % of the baseline's
@@ -67,12 +69,37 @@ def judge_counts(counts: PairedCounts, *, margin: float = MARGIN, alpha: float =
     >>> str(judge_counts(PairedCounts(both_right=49, newly_wrong=1, newly_right=1, both_wrong=3)))
     'undecided'
     """
-    return judge(
-        gain_at_worst=tango_interval(counts, confidence=1 - 2 * alpha).low,
+    return show_counts(counts, margin=margin, alpha=alpha).verdict
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """What four counts show: the limit at worst, how surely better or worse, and the verdict."""
+
+    at_worst: float
+    p_better: float
+    p_worse: float
+    verdict: Verdict
+
+
+def show_counts(counts: PairedCounts, *, margin: float = MARGIN, alpha: float = ALPHA) -> Shown:
+    """Return the verdict of `judge_counts` with the numbers that it follows from.
+
+    Raises
+    ------
+    InvalidError
+        If there are no rows.
+    """
+    at_worst = tango_lower_limit(counts, alpha=alpha)
+    p_better = mcnemar_mid_p(counts, claim=Claim.BETTER)
+    p_worse = mcnemar_mid_p(counts, claim=Claim.WORSE)
+    verdict = judge(
+        gain_at_worst=at_worst,
         margin=margin,
-        is_better=mcnemar_mid_p(counts, claim=Claim.BETTER) <= alpha,
-        is_worse=mcnemar_mid_p(counts, claim=Claim.WORSE) <= alpha,
+        is_better=p_better <= alpha,
+        is_worse=p_worse <= alpha,
     )
+    return Shown(at_worst=at_worst, p_better=p_better, p_worse=p_worse, verdict=verdict)
 
 
 def level_of_use(use: int, *, alpha: float = ALPHA) -> float:

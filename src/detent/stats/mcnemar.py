@@ -94,7 +94,13 @@ def mcnemar_mid_p(counts: PairedCounts, *, claim: Claim = Claim.DIFFERENT) -> fl
         trials = counts.disagreements
         return 0.5 * (binomial_tail(k, trials) + binomial_tail(k + 1, trials))
 
-    return p_of(claim, better=middle(counts.newly_right), worse=middle(counts.newly_wrong))
+    match claim:
+        case Claim.BETTER:
+            return middle(counts.newly_right)
+        case Claim.WORSE:
+            return middle(counts.newly_wrong)
+        case Claim.DIFFERENT:
+            return min(1.0, 2 * middle(max(counts.newly_right, counts.newly_wrong)))
 
 
 def mcnemar_chi_square(counts: PairedCounts, *, correction: bool = False) -> ChiSquare:

@@ -328,5 +328,6 @@ def _student(
 
 def _skewness(values: Floats) -> float:
     gaps = values - values.mean()
-    spread = float(np.mean(gaps**2))
-    return float(np.mean(gaps**3)) / spread**1.5 if spread > 0 else 0.0
+    squares = gaps * gaps
+    spread = float(squares.mean())
+    return float(squares @ gaps) / len(gaps) / spread**1.5 if spread > 0 else 0.0

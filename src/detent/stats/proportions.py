@@ -107,6 +107,33 @@ def tango_interval(counts: PairedCounts, *, confidence: float = 0.95) -> Interva
     return Interval(low=low, high=high, confidence=confidence)
 
 
+def tango_lower_limit(counts: PairedCounts, *, alpha: float = 0.05) -> float:
+    """Return the lower end of Tango's interval alone, a limit with confidence ``1 - alpha``.
+
+    What `tango_interval` with a confidence of ``1 - 2 * alpha`` has as its lower end.
+
+    Parameters
+    ----------
+    counts : PairedCounts
+        Of 1 row or more.
+    alpha : float, default=0.05
+        How often the truth may lie below, between 0 and 0.5.
+
+    Raises
+    ------
+    InvalidError
+        If there are no rows, or `alpha` is out of its range.
+
+    Examples
+    --------
+    >>> counts = PairedCounts(both_right=49, newly_wrong=1, newly_right=1, both_wrong=3)
+    >>> f"{tango_lower_limit(counts):+.3f}"
+    '-0.063'
+    """
+    check_between("alpha", alpha, 0, 0.5)
+    return _tango_limit(counts, _quantile(1 - 2 * alpha))
+
+
 def score_statistic(counts: PairedCounts, difference: float) -> float:
     """How far the rows lie above a supposed difference, in standard errors under it.
 

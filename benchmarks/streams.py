@@ -1,0 +1,69 @@
+"""How often evidence label by label errs, and how many labels it takes: 20,000 streams of labels.
+
+The limits of errors are 5 % and 1 %, with three standard errors of the simulation; those of labels
+are multiples of a bound that no rule with the same guarantee can beat (`mean_labels_at_least`).
+"""
+
+import math
+from pathlib import Path
+
+import numpy as np
+from tests.property.streams import stopping_labels
+
+from benchmarks.measure import Row
+from detent.stats.planning import mean_labels_at_least
+
+N_STREAMS = 20_000
+N_LABELS = 100_000
+RIGHT = 0.03  # newly right: what a version trained on more data gains
+
+
+def measure(
+    folder: Path, *, n_streams: int = N_STREAMS, n_labels: int = N_LABELS, repeats: int = 1
+) -> list[Row]:
+    rows = []
+    streams = f"{n_streams:,} streams of {n_labels:,} labels"
+    for loss, margin, alpha in ((0.0, 0.0, 0.05), (0.0, 0.0, 0.01), (0.01, 0.01, 0.05)):
+        stopped = stopping_labels(
+            wrong=RIGHT + loss,
+            right=RIGHT,
+            margin=margin,
+            alpha=alpha,
+            n_streams=n_streams,
+            n_labels=n_labels,
+        )
+        rate = float(np.isfinite(stopped).mean())
+        what = f"false rollbacks, {100 * loss:g} points worse and {100 * margin:g} allowed"
+        slack = 3 * math.sqrt(alpha * (1 - alpha) / n_streams) / alpha
+        rows.append(
+            Row(
+                what=what,
+                peer=f"alpha; {streams}",
+                ours=10_000 * rate,
+                theirs=10_000 * alpha,
+                limit=round(1 + slack, 3),
+                unit="in 10,000",
+            )
+        )
+    for loss in (0.01, 0.02, 0.05):
+        stopped = stopping_labels(
+            wrong=RIGHT + loss,
+            right=RIGHT,
+            margin=0.0,
+            alpha=0.05,
+            n_streams=n_streams,
+            n_labels=n_labels,
+        )
+        rows.append(
+            Row(
+                what=f"mean labels until rollback, {100 * loss:g} points worse",
+                peer="what no valid rule beats",
+                ours=float(np.minimum(stopped, n_labels).mean()),
+                theirs=mean_labels_at_least(
+                    newly_wrong_rate=RIGHT + loss, newly_right_rate=RIGHT, alpha=0.05
+                ),
+                limit=1.45,
+                unit="labels",
+            )
+        )
+    return rows
