@@ -188,6 +188,12 @@ def _remarks(comparison: Comparison) -> list[str]:
         for one in worse
         if one.difference is not None
     ]
+    if comparison.calibration_errors is not None:
+        old_error, new_error = (number(error) for error in comparison.calibration_errors)
+        lines.append(
+            f"calibration error {old_error} to {new_error}: how far the probabilities of answers"
+            " lie from how often they are right; shown only, no rule uses it"
+        )
     size = comparison.candidate_size_bytes / max(comparison.baseline_size_bytes, 1)
     lines.append(f"size × {number(size)}")
     if comparison.baseline_one_row_s and comparison.candidate_one_row_s:

@@ -92,7 +92,31 @@ def compare_pair(
         n_groups=pair.n_groups,
         unmatched=pair.unmatched,
         slices=slice_differences(pair, measure_of(shared[0], pair), alpha=alpha) if shared else (),
+        calibration_errors=_calibration_errors(pair),
     )
+
+
+def _calibration_errors(pair: Pair) -> tuple[float, float] | None:
+    """Return both expected calibration errors; None where either gives no probabilities.
+
+    Of the probability that each version gave to its own answer: one number, however many classes.
+    """
+    from detent.stats.calibration import calibration_error
+
+    found = []
+    for one in (pair.baseline, pair.candidate):
+        if one.proba is None or one.classes is None or len(one) == 0:
+            return None
+        order = np.argsort(one.classes)
+        place = np.searchsorted(one.classes, one.y_pred, sorter=order)
+        answer = order[np.minimum(place, len(order) - 1)]
+        if (one.classes[answer] != one.y_pred).any():
+            return None
+        try:
+            found.append(calibration_error(one.proba[np.arange(len(one)), answer], one.is_right))
+        except InvalidError:  # what the model calls probabilities is missing or not in [0, 1]
+            return None
+    return found[0], found[1]
 
 
 def measure_of(metric: Metric, pair: Pair) -> Measure:

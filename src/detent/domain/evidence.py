@@ -202,6 +202,8 @@ class Comparison(Charted):
     newly wrong in ``newly_wrong_rows``. ``use`` says how often these rows have been used to judge
     candidates, this one included: each use asks for stronger evidence. ``unmatched`` counts rows
     that only the baseline, and only the candidate, was evaluated on, which are left out.
+    ``calibration_errors`` says how far the probability that each gives to its own answer lies from
+    how often that is right, on average (None without probabilities): to be shown, and never gated.
     """
 
     model: str

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from sklearn.datasets import load_wine
+from sklearn.linear_model import RidgeClassifier
 from sklearn.tree import DecisionTreeClassifier
 
 import detent
@@ -68,3 +69,25 @@ def test_two_models_are_not_compared(registry: detent.Registry) -> None:
     registry.register("other", DecisionTreeClassifier().fit(X, y))
     with pytest.raises(detent.InvalidError, match="two models"):
         registry.compare("wine/1", "other/1")
+
+
+def test_calibration_errors_are_of_the_probabilities_of_answers(registry: detent.Registry) -> None:
+    evaluate(registry, 1, 3)
+    found = registry.compare("wine/1", "wine/3").calibration_errors
+    assert found is not None
+    for number, error in zip((1, 3), found, strict=True):
+        model = registry.load(f"wine/{number}")
+        proba = model.predict_proba(X[1::2]).max(axis=1)
+        is_right = model.predict(X[1::2]) == y[1::2]
+        # A tree has few different probabilities, and each of these lies in a bin of its own.
+        expected = sum(
+            (proba == p).mean() * abs(p - is_right[proba == p].mean()) for p in np.unique(proba)
+        )
+        assert error == pytest.approx(expected)
+
+
+def test_without_probabilities_there_is_no_calibration(registry: detent.Registry) -> None:
+    for number in (1, 2):
+        registry.register("ridge", RidgeClassifier(alpha=number).fit(X, y == 1))
+        registry.evaluate(f"ridge/{number}", X, y == 1, dataset="all")
+    assert registry.compare("ridge/1", "ridge/2").calibration_errors is None
