@@ -1,5 +1,8 @@
 """Checks of arguments: a wrong one is a clear error and never a silent number."""
 
+import math
+from collections.abc import Sequence
+
 from detent.errors import InvalidError
 
 
@@ -26,3 +29,14 @@ def check_count(name: str, value: int, *, at_least: int = 0) -> None:
         raise InvalidError(f"`{name}` is {value}: it has to be a whole number")
     if value < at_least:
         raise InvalidError(f"`{name}` is {value}: it has to be at least {at_least}")
+
+
+def check_state(state: Sequence[float], *, length: int, at_least: float = -math.inf) -> list[float]:
+    """Return the numbers of a state; refuse another number of them, and what no state holds."""
+    found = list(state)
+    if len(found) != length:
+        raise InvalidError(f"`state` has {len(found)} numbers: it has to have {length}")
+    for number in found:
+        if not (math.isfinite(number) and number >= at_least):
+            raise InvalidError(f"`state` holds {number}, which no state does")
+    return found

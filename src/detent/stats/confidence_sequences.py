@@ -52,12 +52,18 @@ def normal_mixture_log_value(total: float, variance: float, *, rho: float) -> fl
     rho : float
         From `normal_mixture_rho`, above 0.
 
+    Raises
+    ------
+    InvalidError
+        If an argument is out of its range.
+
     Examples
     --------
     >>> round(normal_mixture_log_value(10, 100, rho=12.60056), 5)
     -0.65101
     """
     check_positive("rho", rho)
+    _check_variance(variance)
     return 0.5 * math.log(rho / (variance + rho)) + total**2 / (2 * (variance + rho))
 
 
@@ -76,6 +82,11 @@ def normal_mixture_bound(variance: float, *, rho: float, alpha: float = 0.05) ->
     alpha : float, default=0.05
         Allowed probability of an error, ever.
 
+    Raises
+    ------
+    InvalidError
+        If an argument is out of its range.
+
     Examples
     --------
     >>> round(normal_mixture_bound(100, rho=12.60056), 4)
@@ -83,6 +94,7 @@ def normal_mixture_bound(variance: float, *, rho: float, alpha: float = 0.05) ->
     """
     check_positive("rho", rho)
     check_share("alpha", alpha)
+    _check_variance(variance)
     reach = variance + rho
     return math.sqrt(reach * (math.log(reach / rho) - 2 * math.log(alpha)))
 
@@ -106,6 +118,11 @@ def stitched_bound(
     alpha : float, default=0.05
         Allowed probability of an error, ever.
 
+    Raises
+    ------
+    InvalidError
+        If an argument is out of its range.
+
     Examples
     --------
     >>> round(stitched_bound(100, best_from=10, scale=3), 4)
@@ -113,6 +130,7 @@ def stitched_bound(
     """
     check_positive("best_from", best_from)
     check_share("alpha", alpha)
+    _check_variance(variance)
     eta, s, zeta = 2.0, 1.4, 3.1055472779775792  # Riemann's zeta(1.4)
     v = max(variance, best_from)
     log = s * math.log(math.log(eta * v / best_from)) + math.log(
@@ -332,6 +350,11 @@ def asymptotic_interval(
     rho = normal_mixture_rho(best_at, alpha=1 - confidence)
     reach = standard_error / math.sqrt(n) * normal_mixture_bound(n, rho=rho, alpha=1 - confidence)
     return Interval(low=estimate - reach, high=estimate + reach, confidence=confidence)
+
+
+def _check_variance(variance: float) -> None:
+    if not 0 <= variance < math.inf:
+        raise InvalidError(f"`variance` is {variance}: it has to be a finite number, 0 or more")
 
 
 def _check_values(values: Sequence[float], confidence: float) -> None:

@@ -2,7 +2,13 @@
 
 import math
 
-from detent.stats.checks import check_between, check_count, check_positive, check_share
+from detent.stats.checks import (
+    check_between,
+    check_count,
+    check_positive,
+    check_share,
+    check_state,
+)
 from detent.stats.evidence import N_BETS, Side, bets_of
 
 
@@ -25,7 +31,7 @@ class ChangeDetector:
     Raises
     ------
     InvalidError
-        If an argument is out of its range, or the state has not 16 numbers.
+        If an argument is out of its range, or the state is not 16 finite numbers of 0 or more.
 
     References
     ----------
@@ -56,8 +62,9 @@ class ChangeDetector:
         check_between("margin", margin, -1, 1)
         self.threshold = threshold
         self._bets = bets_of(Side.HARM, margin)
-        self._sums = [0.0] * N_BETS if state is None else list(state)
-        check_count("numbers in the state", len(self._sums), at_least=N_BETS)
+        self._sums = (
+            [0.0] * N_BETS if state is None else check_state(state, length=N_BETS, at_least=0)
+        )
 
     @property
     def state(self) -> tuple[float, ...]:
@@ -75,7 +82,13 @@ class ChangeDetector:
         return self.value >= self.threshold
 
     def add(self, gain: float) -> None:
-        """Take one label into account: -1 newly wrong, 1 newly right, 0 if both were alike."""
+        """Take one label into account: -1 newly wrong, 1 newly right, 0 if both were alike.
+
+        Raises
+        ------
+        InvalidError
+            If it is missing (NaN) or infinite; what lies beyond -1 or 1 counts as that.
+        """
         check_between("gain", gain, -math.inf, math.inf)
         lost = -min(max(gain, -1.0), 1.0)
         self._sums = [

@@ -14,7 +14,8 @@ import math
 from dataclasses import dataclass
 from enum import StrEnum
 
-from detent.stats.checks import check_between, check_count, check_share
+from detent.errors import InvalidError
+from detent.stats.checks import check_between, check_count, check_share, check_state
 from detent.stats.distributions import log_beta, log_beta_cdf
 
 N_BETS = 16
@@ -82,7 +83,17 @@ class PairedEvidence:
             Rows that only the baseline, and only the candidate, got right.
         n : int
             All rows, those included on which both were right or both wrong.
+
+        Raises
+        ------
+        InvalidError
+            If a count is below 0, or there are more disagreements than rows.
         """
+        if newly_wrong < 0 or newly_right < 0 or newly_wrong + newly_right > n:
+            raise InvalidError(
+                f"{newly_wrong:,} newly wrong and {newly_right:,} newly right are no counts of"
+                f" {n:,} rows"
+            )
         won, lost = newly_wrong, newly_right
         if self.side is Side.SAFE:
             won, lost = lost, won
@@ -90,7 +101,13 @@ class PairedEvidence:
         return _log_mean_exp([won * up + lost * down + same * tie for up, down, tie in self._logs])
 
     def value(self, newly_wrong: int, newly_right: int, n: int) -> float:
-        """Return the e-value; infinite where it is too large for a float."""
+        """Return the e-value; infinite where it is too large for a float.
+
+        Raises
+        ------
+        InvalidError
+            As `log_value`.
+        """
         log = self.log_value(newly_wrong, newly_right, n)
         return math.exp(log) if log < 700 else math.inf
 
@@ -112,7 +129,7 @@ class BoundedEvidence:
     Raises
     ------
     InvalidError
-        If the margin is out of its range, or the state has not 16 numbers.
+        If the margin is out of its range, or the state is not 16 finite numbers.
 
     Examples
     --------
@@ -132,8 +149,7 @@ class BoundedEvidence:
         self.side, self.margin = side, margin
         self._sign = -1.0 if side is Side.HARM else 1.0
         self._bets = bets_of(side, margin)
-        self._wealth = [0.0] * N_BETS if state is None else list(state)
-        check_count("numbers in the state", len(self._wealth), at_least=N_BETS)
+        self._wealth = [0.0] * N_BETS if state is None else check_state(state, length=N_BETS)
 
     @property
     def state(self) -> tuple[float, ...]:
@@ -148,6 +164,11 @@ class BoundedEvidence:
         gain : float
             How much better the candidate was, in [-1, 1]; what lies beyond counts as -1 or 1, so
             declare bounds that the loss keeps to.
+
+        Raises
+        ------
+        InvalidError
+            If it is missing (NaN) or infinite.
         """
         check_between("gain", gain, -math.inf, math.inf)
         won = self._sign * min(max(gain, -1.0), 1.0)
@@ -191,7 +212,7 @@ class CanaryEvidence:
     Raises
     ------
     InvalidError
-        If an argument is out of its range.
+        If an argument is out of its range, or the state is not one that `state` was.
 
     Examples
     --------
@@ -213,6 +234,10 @@ class CanaryEvidence:
         self.side, self.weight, self.margin = side, weight, margin
         self._sign = 1.0 if side is Side.HARM else -1.0
         self.state = CanaryState() if state is None else state
+        check_state(self.state.wealth, length=N_BETS)
+        check_count("labels in the state", self.state.n)
+        if not 0 <= self.state.loss <= self.state.n:
+            raise InvalidError(f"`state` has a loss of {self.state.loss} in {self.state.n} labels")
 
     def add(self, *, is_candidate: bool, loss: float) -> None:
         """Take one label into account.
@@ -264,6 +289,11 @@ def sign_mixture(newly_wrong: int, newly_right: int) -> float:
     ----------
     newly_wrong, newly_right : int
         Rows that only the baseline, and only the candidate, got right.
+
+    Raises
+    ------
+    InvalidError
+        If a count is negative or not whole.
 
     Examples
     --------
