@@ -38,7 +38,7 @@ def measure(
         rows.append(
             Row(
                 what=what,
-                peer=f"alpha; {streams}",
+                peer=f"alpha of {100 * alpha:g} %; {streams}",
                 ours=10_000 * rate,
                 theirs=10_000 * alpha,
                 limit=round(1 + slack, 3),
