@@ -21,8 +21,9 @@ _LOOK_AGAIN_S = 0.05  # a server that dies or whose lease ends writes nothing: l
 def confirm(metadata: Metadata, entry: Activation, *, wait_s: float = WAIT_S) -> Confirmation:
     """Wait until every server of an alias has acknowledged an entry of its history.
 
-    A server counts while its lease is alive and its process is not known to have ended. One that
-    says that it cannot follow (the version does not load there) is not waited for.
+    A server counts while its lease is alive and its process is not known to have ended, and on
+    this machine for as long as its process runs. One that says that it cannot follow (the version
+    does not load there) is not waited for.
 
     Parameters
     ----------
@@ -91,13 +92,20 @@ def list_servers(metadata: Metadata, name: str | None = None) -> list[Server]:
 
 
 def _live_servers(metadata: Metadata, model: str, alias: str) -> tuple[Server, ...]:
-    now = utc_now()
-    alive = [s for s in metadata.servers.list_servers(model, alias) if s.lease_until > now]
-    if alive:
-        from detent.runtime.place import is_gone
+    """Return the servers that may be answering.
 
-        alive = [server for server in alive if not is_gone(server)]
-    return tuple(alive)
+    Those whose lease is alive, and on this machine those whose process is: one that was kept from
+    renewing its lease goes on answering.
+    """
+    rows = metadata.servers.list_servers(model, alias)
+    if not rows:
+        return ()
+    from detent.runtime.place import is_gone, is_running_here
+
+    now = utc_now()
+    return tuple(
+        row for row in rows if (not is_gone(row) if row.lease_until > now else is_running_here(row))
+    )
 
 
 def _wait_for_news(metadata: Metadata, counter: int | None, until: float) -> None:

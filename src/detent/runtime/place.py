@@ -2,6 +2,7 @@
 
 import os
 import socket
+import time
 from contextlib import suppress
 from functools import lru_cache
 
@@ -41,3 +42,21 @@ def is_gone(server: Server) -> bool:
     with suppress(OSError), open(f"/proc/{server.pid}/stat") as stream:
         return stream.read().rpartition(")")[2].split()[0] in "ZX"
     return False
+
+
+def is_running_here(server: Server) -> bool:
+    """Return whether the process that wrote a row is known to run in this place still.
+
+    A number that was given again since, to a process that began later, does not count.
+    """
+    if server.place != this_place() or is_gone(server):
+        return False
+    try:
+        with open(f"/proc/{server.pid}/stat") as stream:
+            ticks = int(stream.read().rpartition(")")[2].split()[19])
+        with open("/proc/uptime") as stream:
+            up_s = float(stream.read().split()[0])
+    except (OSError, ValueError, IndexError):  # not Linux, or it ended just now
+        return False
+    age_s = up_s - ticks / os.sysconf("SC_CLK_TCK")
+    return time.time() - age_s <= server.heard_at.timestamp() + 1
