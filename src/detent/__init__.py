@@ -40,7 +40,16 @@ if TYPE_CHECKING:
         Trial,
         Verdict,
     )
-    from detent.domain.manifest import Code, Data, Field, File, Lineage, Manifest, Signature
+    from detent.domain.manifest import (
+        Code,
+        Compiled,
+        Data,
+        Field,
+        File,
+        Lineage,
+        Manifest,
+        Signature,
+    )
     from detent.domain.report import (
         BlobProblem,
         Change,
@@ -68,6 +77,7 @@ __all__ = [
     "Change",
     "Code",
     "Comparison",
+    "Compiled",
     "Confirmation",
     "ConflictError",
     "CopyReport",
@@ -150,6 +160,7 @@ _HOMES = {
     ),
     "detent.domain.manifest": (
         "Code",
+        "Compiled",
         "Data",
         "Field",
         "File",

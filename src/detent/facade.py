@@ -303,6 +303,7 @@ class Registry:
         parents: Sequence[Named] = (),
         code: Path | str | None = None,
         duration_s: float | None = None,
+        compile: str | None = None,
         progress: Progress | None = None,
         dry_run: bool = False,
     ) -> Version:
@@ -332,6 +333,10 @@ class Registry:
             The folder of the code that trained it; by default that of the running script.
         duration_s : float, optional
             How long the training took, in seconds.
+        compile : str, optional
+            Keep a compiled form beside the model for servers to answer with: ``treelite``,
+            ``onnx``, one of a plugin, or ``auto``: the first that has one which agrees, and a
+            warning when none has. Needs ``sample``. `load` returns the model all the same.
         progress : callable, optional
             Told how many more bytes were stored.
         dry_run : bool, default=False
@@ -345,7 +350,10 @@ class Registry:
         Raises
         ------
         InvalidError
-            If the name is malformed, or the model cannot be saved or does not fit the sample.
+            If the name is malformed, or the model cannot be saved or does not fit the sample, or
+            cannot be compiled as asked.
+        RefusedError
+            If the compiled form answers otherwise than the model; the message names rows.
         UnavailableError
             If a store has no room or does not answer.
         """
@@ -364,6 +372,7 @@ class Registry:
             parents=[self.version(parent) for parent in parents],
             code=Path(code) if code is not None else None,
             duration_s=duration_s,
+            compile=compile,
             progress=progress,
             dry_run=dry_run,
         )
@@ -410,6 +419,59 @@ class Registry:
             format=format,
             parents=[self.version(parent) for parent in parents],
             progress=progress,
+            dry_run=dry_run,
+        )
+        for remark in remarks:
+            warnings.warn(remark, DetentWarning, stacklevel=2)
+        return version
+
+    def compile(
+        self,
+        reference: Named,
+        *,
+        compiler: str = "auto",
+        sample: Any = None,
+        note: str | None = None,
+        trusted: bool | Sequence[str] = False,
+        dry_run: bool = False,
+    ) -> Version:
+        """Register a version again, with a compiled form beside the same files.
+
+        It is a version of its own: what answers requests changes by an activation only.
+
+        Parameters
+        ----------
+        reference : str or Version
+            Which version.
+        compiler : str, default="auto"
+            ``treelite``, ``onnx``, one of a plugin, or ``auto``: the first that agrees.
+        sample : table-like of shape (n_samples, n_features), optional
+            Rows to compare answers on; by default the sample that the version was registered with.
+        note : str, optional
+            A remark; by default it says of which version this is a form.
+        trusted : bool or sequence of str, default=False
+            As for `load`.
+        dry_run : bool, default=False
+            Do and check everything, then undo it.
+
+        Raises
+        ------
+        NotFoundError
+            If there is no such version or compiler.
+        InvalidError
+            If it cannot be compiled, or has no sample and none is given.
+        RefusedError
+            If the compiled form answers otherwise than the model; the message names rows.
+        """
+        from detent.registration import compile_version
+
+        version, remarks = compile_version(
+            self._operations,
+            self.version(reference),
+            compiler=compiler,
+            sample=sample,
+            note=note,
+            trusted=trusted,
             dry_run=dry_run,
         )
         for remark in remarks:
@@ -583,16 +645,22 @@ class Registry:
             If there is no such version.
         InvalidError
             If rows, true values and model do not fit together.
+        RefusedError
+            If the compiled form of the version answers one of the rows otherwise than the model.
         """
         from detent.evaluation.evaluate import measure
+        from detent.registry.files import load_compiled
 
         card = self.show(reference)
+        blobs = self._operations.blobs
+        model = self.load(card.version, trusted=trusted)
         measured = measure(
-            self._operations.blobs,
+            blobs,
             card.version,
-            self.load(card.version, trusted=trusted),
+            model,
             X,
             y,
+            form=load_compiled(blobs, card.version, model),
             dataset=dataset,
             signature=card.manifest.signature,
             metrics=metrics,

@@ -5,20 +5,21 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from detent.blobs.base import Progress, put
-from detent.data.table import encode_table, head
-from detent.domain.manifest import File, Lineage, Manifest
+from detent.blobs.base import Progress, put, read_verified
+from detent.compilers.make import Form, compile_model
+from detent.data.table import decode_table, encode_table, head
+from detent.domain.manifest import Compiled, File, Lineage, Manifest
 from detent.domain.reference import check_model_name
 from detent.domain.version import Version
-from detent.errors import NotFoundError
+from detent.errors import InvalidError, NotFoundError
 from detent.formats.lookup import choose_format, get_format
 from detent.lineage.code import describe_changes
 from detent.lineage.record import record_lineage
 from detent.lineage.signature import infer_signature
 from detent.operations import Operations
 from detent.registry.annotate import check_text
-from detent.registry.files import FILE_NAMES, FORMATS_BY_ENDING, Takeover, store_file
-from detent.registry.manifest import BlobSink
+from detent.registry.files import FILE_NAMES, FORMATS_BY_ENDING, Takeover, load_version, store_file
+from detent.registry.manifest import BlobSink, read_manifest
 
 MAX_SAMPLE_ROWS = 100  # of the rows given, the first so many are kept
 
@@ -37,6 +38,7 @@ def register(
     duration_s: float | None,
     progress: Progress | None,
     dry_run: bool,
+    compile: str | None = None,
 ) -> tuple[Version, list[str]]:
     """Store a model and give it its number; see `Registry.register`.
 
@@ -53,6 +55,9 @@ def register(
     note = check_text(note, "a note") if note is not None else None
     chosen = choose_format(model, name=format)
     signature = infer_signature(model, sample)
+    form, remark = None, None
+    if compile is not None:
+        form, remark = compile_model(model, sample, name=compile)
     operations.create()
     sink = BlobSink(operations.blobs, progress)
     options = chosen.save(model, sink)
@@ -72,8 +77,60 @@ def register(
         signature=signature,
         lineage=lineage,
         options=options,
+        compiled=_store_form(operations, form) if form is not None else None,
     )
-    return _finish(operations, name, manifest, note=note, duration_s=duration_s, dry_run=dry_run)
+    version, remarks = _finish(
+        operations, name, manifest, note=note, duration_s=duration_s, dry_run=dry_run
+    )
+    return version, [*remarks, f"{version}: {remark}"] if remark else remarks
+
+
+def compile_version(
+    operations: Operations,
+    version: Version,
+    *,
+    compiler: str,
+    sample: Any,
+    note: str | None,
+    trusted: bool | Sequence[str],
+    dry_run: bool,
+) -> tuple[Version, list[str]]:
+    """Register a version again with a compiled form; see `Registry.compile`.
+
+    Returns
+    -------
+    version : Version
+        The new version, of the same files and the same lineage.
+    remarks : list of str
+        What the user should know.
+    """
+    what, blobs = f"`{version}`", operations.blobs
+    note = check_text(note, "a note") if note is not None else None
+    manifest = read_manifest(blobs, version.digest, what=what)
+    model = load_version(blobs, version, trusted=trusted)
+    if sample is None and manifest.sample is not None:
+        sample = decode_table(read_verified(blobs, manifest.sample.digest, what=what))
+    form, remark = compile_model(model, sample, name=compiler)
+    if form is None:
+        raise InvalidError(f"{what} was not compiled: {remark}; nothing was registered")
+    return _finish(
+        operations,
+        version.model,
+        replace(manifest, compiled=_store_form(operations, form)),
+        note=note or f"{version.name}, compiled by {form.compiler}",
+        duration_s=None,
+        dry_run=dry_run,
+    )
+
+
+def _store_form(operations: Operations, form: Form) -> Compiled:
+    digest = put(operations.blobs, form.data)
+    return Compiled(
+        compiler=form.compiler,
+        file=File(path=f"compiled/{form.compiler}", digest=digest, size_bytes=len(form.data)),
+        n_checked=form.n_checked,
+        tolerance=form.tolerance,
+    )
 
 
 def _finish(

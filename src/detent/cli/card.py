@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import argparse
 
     from detent.domain.evidence import Decision
-    from detent.domain.manifest import Code, Data, Signature
+    from detent.domain.manifest import Code, Compiled, Data, Signature
     from detent.domain.report import VersionCard
 
 Section = tuple[str, list[str]]
@@ -74,12 +74,24 @@ def _sections(card: VersionCard) -> list[Section]:
                 for file in manifest.files
             ],
         ),
+        ("compiled", _compiled_lines(manifest.compiled)),
         ("digest", [version.digest]),
         ("evaluated", _evaluation_lines(card)),
         ("active", _activation_lines(card)),
         ("decisions", [f"{d.id}: {d.outcome} as {d.alias}, by {d.by}" for d in card.decisions]),
     ]
     return [(title, lines) for title, lines in sections if lines]
+
+
+def _compiled_lines(compiled: Compiled | None) -> list[str]:
+    if compiled is None:
+        return []
+    file = compiled.file
+    return [
+        f"{compiled.compiler}  {format_size(file.size_bytes)}  {short_digest(file.digest)}",
+        f"answers as the original within {compiled.tolerance:g}, seen on"
+        f" {compiled.n_checked:,} rows; servers answer with it",
+    ]
 
 
 def _wrap(items: Any) -> list[str]:

@@ -1,4 +1,4 @@
-"""Keeping: init, register, import, export."""
+"""Keeping: init, register, compile, import, export."""
 
 from __future__ import annotations
 
@@ -75,6 +75,43 @@ def _register(call: Call) -> None:
         )
 
 
+def _compile_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("reference", metavar="REF", help="churn/7, churn@production")
+    parser.add_argument("--with", dest="compiler", default="auto", metavar="NAME", help="treelite")
+    parser.add_argument(
+        "--data", metavar="FILE|URL", help="rows to compare on; default: the version's sample"
+    )
+    parser.add_argument("--target", metavar="COLUMN", help="of --data: the true values, left out")
+    parser.add_argument("--note", metavar="TEXT", help="default: of which version it is a form")
+    parser.add_argument("--trusted", action="store_true", help="run whatever the files carry")
+
+
+def _compile(call: Call) -> None:
+    sample = None
+    if call.data or call.target:
+        if not (call.data and call.target):
+            raise InvalidError(
+                "--data and --target belong together; nothing was registered",
+                hint="--data holdout.csv --target churned",
+            )
+        from detent.data.load import read_rows
+
+        sample, _ = read_rows(call.data, call.target)
+    version = call.registry.compile(
+        call.reference,
+        compiler=call.compiler,
+        sample=sample,
+        note=call.note,
+        trusted=call.trusted,
+        dry_run=call.dry_run,
+    )
+    call.output.fields(version=version, dry_run=call.dry_run)
+    verb = "would be registered" if call.dry_run else "registered"
+    call.output.good(f"{version.name} {verb}: {version.note}")
+    if not call.dry_run:
+        call.output.aside(f"  next: detent show {version.name}")
+
+
 def _import_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("folder", metavar="FOLDER")
     parser.add_argument("--model", metavar="NAME", help="default: what stands before _v1")
@@ -147,6 +184,15 @@ COMMANDS = {
         examples="""
 detent register churn model.skops --data s3-export/2026-02.parquet --note "more rows"
 detent register detector weights/
+""",
+    ),
+    "compile": Command(
+        _compile,
+        arguments=_compile_arguments,
+        changes=True,
+        examples="""
+detent compile churn/7
+detent compile churn/7 --with treelite --data holdout.csv --target churned
 """,
     ),
     "import": Command(

@@ -28,6 +28,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "serve": ("serve", "run", "answer requests with what an alias holds, and follow it"),
     "init": ("keep", "keep", "make a registry in .detent/"),
     "register": ("keep", "keep", "keep a file or folder as the next version of a model"),
+    "compile": ("keep", "keep", "a version again, with a form that answers sooner"),
     "import": ("keep", "keep", "take over files such as churn_v1.pkl, churn_v2.joblib"),
     "export": ("keep", "keep", "write the files of a version into a folder"),
     "web": ("team", "keep", "serve the registry: the HTTP API and the pages"),

@@ -97,12 +97,27 @@ class Lineage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Compiled:
+    """A second form of a version that answers as the original does, sooner.
+
+    It was seen to do so on ``n_checked`` rows: equal labels, floats within ``tolerance``.
+    """
+
+    compiler: str
+    file: File
+    n_checked: int
+    tolerance: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
     """The files of a version, in one format, with signature and lineage.
 
     ``options`` belongs to the format (the name of a function, say); it can never widen what
     the loader trusts. ``sample`` holds some input rows (format ``detent.table/1``), to warm a
-    loaded version and to see whether a rebuilt one predicts the same.
+    loaded version and to see whether a rebuilt one predicts the same. ``compiled`` is the form that
+    a server answers with; it is part of the version, so that what answers changes with the version
+    and in no other way.
     """
 
     format: str
@@ -111,6 +126,7 @@ class Manifest:
     signature: Signature | None = None
     lineage: Lineage = field(default_factory=Lineage)
     options: dict[str, Any] = field(default_factory=dict)
+    compiled: Compiled | None = None
     schema: str = MANIFEST_FORMAT
 
     @property
@@ -123,6 +139,8 @@ class Manifest:
         named = [(file.path, file.digest) for file in self.files]
         if self.sample is not None:
             named.append((self.sample.path, self.sample.digest))
+        if self.compiled is not None:
+            named.append((self.compiled.file.path, self.compiled.file.digest))
         code = self.lineage.code
         if code is not None and code.patch is not None:
             named.append(("patch", code.patch))

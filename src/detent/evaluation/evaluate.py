@@ -1,7 +1,7 @@
 """From a version and a dataset to an evaluation."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -9,6 +9,8 @@ import numpy as np
 
 from detent.blobs.base import Blobs
 from detent.comparison.outcomes import Outcomes
+from detent.compilers.base import Methods
+from detent.compilers.make import check_form
 from detent.data.table import digest_table, encode_table, n_rows
 from detent.domain.clock import utc_now
 from detent.domain.digest import canonical_json, digest_of
@@ -42,6 +44,7 @@ def evaluate(
     y: Any,
     *,
     dataset: str,
+    form: tuple[str, Methods] | None = None,
     signature: Signature | None = None,
     metrics: Sequence[str | OwnMetric] | None = None,
     slices: Slices | None = None,
@@ -57,6 +60,7 @@ def evaluate(
         X,
         y,
         dataset=dataset,
+        form=form,
         signature=signature,
         metrics=metrics,
         slices=slices,
@@ -75,6 +79,7 @@ def measure(
     y: Any,
     *,
     dataset: str,
+    form: tuple[str, Methods] | None = None,
     signature: Signature | None = None,
     metrics: Sequence[str | OwnMetric] | None = None,
     slices: Slices | None = None,
@@ -98,6 +103,9 @@ def measure(
         Their true values.
     dataset : str
         A name for the rows, 1 to 200 characters. Their digest tells them apart all the same.
+    form : tuple of str and mapping, optional
+        The version's compiled form: its compiler, and what it answers in the place of ``model``.
+        It must agree on every row; and one row is timed with it.
     signature : Signature, optional
         What the version takes, to check the columns against.
     metrics : sequence of str or OwnMetric, optional
@@ -115,6 +123,8 @@ def measure(
     ------
     InvalidError
         If rows and true values do not fit together or do not fit the model.
+    RefusedError
+        If the compiled form answers one of the rows otherwise than the model.
     """
     check_dataset(dataset)
     y_true = check_rows(X, y)
@@ -123,6 +133,10 @@ def measure(
     if signature is not None:
         X = fit_columns(drop_names(X, signature, named), signature, version)
     task, answers = predict(model, X, y_true, version)
+    if form is not None:
+        compiler, methods = form
+        what = f"of `{dataset}`"
+        check_form(model, methods, [X], compiler=compiler, what=what, done="nothing was recorded")
     answers = replace(
         answers,
         slices=parts,
@@ -133,7 +147,7 @@ def measure(
     found, answers = compute_metrics(answers, task=task, wanted=metrics)
     outcomes = _store_outcomes(blobs, answers)
     rows = digest_of(canonical_json({"X": digest_table(X), "y": digest_table(y_true)}))
-    one_row_s = _time_one_row(model, X)
+    one_row_s = _time_one_row((form[1] if form else {}).get("predict", model.predict), X)
     return Evaluation(
         id=0,  # given, as time and actor are, when it is recorded
         model=version.model,
@@ -156,13 +170,13 @@ def _store_outcomes(blobs: Blobs, outcomes: Outcomes) -> str:
     return writer.digest
 
 
-def _time_one_row(model: Any, X: Any) -> float | None:
+def _time_one_row(predict: Callable[[Any], Any], X: Any) -> float | None:
     """Return the median time of predicting one row, in seconds."""
     times: list[float] = []
     for i in range(min(n_rows(X), _TIMED_ROWS)):
         row = X.iloc[i : i + 1] if hasattr(X, "iloc") else X[i : i + 1]
         started = time.perf_counter()
-        model.predict(row)
+        predict(row)
         times.append(time.perf_counter() - started)
         if sum(times) > _TIMED_S:
             break

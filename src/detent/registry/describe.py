@@ -39,6 +39,7 @@ def diff(old: VersionCard, new: VersionCard) -> list[Change]:
     a, b = old.manifest.lineage, new.manifest.lineage
     changes = [
         *_diff_value("format", old.manifest.format, new.manifest.format),
+        *_diff_value("compiled", _compiler(old), _compiler(new)),
         *_diff_value("estimator", a.estimator, b.estimator),
         *_diff_data(a.data, b.data),
         *_diff_code(a.code, b.code),
@@ -52,6 +53,11 @@ def diff(old: VersionCard, new: VersionCard) -> list[Change]:
         sizes = format_size(old.version.size_bytes), format_size(new.version.size_bytes)
         changes.append(Change(part="size", text=f"{sizes[0]} → {sizes[1]}"))
     return changes
+
+
+def _compiler(card: VersionCard) -> str | None:
+    compiled = card.manifest.compiled
+    return compiled.compiler if compiled else None
 
 
 def _diff_value(part: str, before: Any, after: Any) -> Iterator[Change]:

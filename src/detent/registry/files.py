@@ -1,14 +1,16 @@
 """The files of versions: loading, exporting, and taking over files that lie in a folder."""
 
+from __future__ import annotations
+
 import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from detent.blobs.base import CHUNK, Blobs, Progress, open_verified
+from detent.blobs.base import CHUNK, Blobs, Progress, open_verified, read_verified
 from detent.domain.manifest import Manifest, is_safe_path
 from detent.domain.reference import check_model_name
 from detent.domain.version import Version
@@ -16,6 +18,9 @@ from detent.errors import ConflictError, InvalidError, NotFoundError
 from detent.registry.manifest import BlobSink, BlobSource, encode_manifest, read_manifest
 from detent.registry.read import resolve
 from detent.registry.stores import Stores
+
+if TYPE_CHECKING:
+    from detent.compilers.base import Methods
 
 
 def load(
@@ -64,6 +69,37 @@ def load_version(
     manifest = read_manifest(blobs, version.digest, what=f"`{version}`")
     source = BlobSource(blobs, manifest.files, what=f"`{version}`", progress=progress)
     return get_format(manifest.format).load(source, options=manifest.options, trusted=trusted)
+
+
+def load_compiled(blobs: Blobs, version: Version, model: Any) -> tuple[str, Methods] | None:
+    """Return the compiled form of a version: its compiler, and what it answers; None without one.
+
+    Parameters
+    ----------
+    blobs : Blobs
+        Where its bytes are.
+    version : Version
+        Which version.
+    model : object
+        The original, as `load` gives it.
+
+    Raises
+    ------
+    NotFoundError
+        If its compiler is not known here.
+    InvalidError
+        If its runtime is not installed here.
+    CorruptError
+        If the bytes are not those that were registered, or no form of that model.
+    """
+    what = f"`{version}`"
+    compiled = read_manifest(blobs, version.digest, what=what).compiled
+    if compiled is None:
+        return None
+    from detent.compilers.make import load_form
+
+    data = read_verified(blobs, compiled.file.digest, what=what)
+    return compiled.compiler, load_form(compiled.compiler, data, model, what=what)
 
 
 def export(blobs: Blobs, version: Version, folder: Path, *, dry_run: bool = False) -> list[Path]:

@@ -14,7 +14,10 @@ from detent.errors import CorruptError, InvalidError
 
 def encode_manifest(manifest: Manifest) -> bytes:
     """Return the canonical JSON of a manifest: its digest is the version's identity."""
-    return canonical_json(asdict(manifest))
+    content = asdict(manifest)
+    if manifest.compiled is None:
+        del content["compiled"]  # manifests from before there were forms keep their digests
+    return canonical_json(content)
 
 
 def decode_manifest(data: bytes, *, what: str) -> Manifest:

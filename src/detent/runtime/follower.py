@@ -261,7 +261,7 @@ class Follower:
         assert entry.version is not None
         slot, problem = None, None
         try:
-            slot = load_slot(self._stores, entry.model, entry.version, trusted=self._trusted)
+            slot = self._load_slot(entry.model, entry.version)
         except DetentError as error:
             problem = f"v{entry.version} does not load: {error.message}"
         except Exception as error:  # the version's own code: whatever it does, others answer on
@@ -287,6 +287,13 @@ class Follower:
                         {"alias": deployment.name, "entry": newest.entry, "problem": problem},
                     )
 
+    def _load_slot(self, model: str, number: int) -> Slot:
+        slot = load_slot(self._stores, model, number, trusted=self._trusted)
+        if slot.form_problem is not None:
+            fields: dict[str, object] = {"version": slot.version.name, "problem": slot.form_problem}
+            self._tell("form_unused", fields)
+        return slot
+
     def _start_preparing(self, now: float) -> None:
         with self._lock:
             for deployment in self.deployments:
@@ -304,7 +311,7 @@ class Follower:
             try:
                 number = self._rollback_number(deployment)
                 if number is not None and deployment.find(number) is None:
-                    slot = load_slot(self._stores, deployment.model, number, trusted=self._trusted)
+                    slot = self._load_slot(deployment.model, number)
                     with self._lock:
                         if deployment.entry == entry:
                             deployment.stand_by(slot)

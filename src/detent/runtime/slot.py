@@ -1,4 +1,9 @@
-"""A slot: one version, loaded from verified bytes, warmed, its answers checked."""
+"""A slot: one version, loaded from verified bytes, warmed, its answers checked.
+
+A version with a compiled form answers with that, where its runtime is here and it agrees with the
+original on the sample here as well. Where not, the original answers: no switch and no rollback
+fails for want of a form.
+"""
 
 from __future__ import annotations
 
@@ -12,14 +17,15 @@ from detent.blobs.base import read_verified
 from detent.data.table import decode_table, head, n_rows
 from detent.domain.manifest import Field, Manifest, Signature
 from detent.domain.version import Version
-from detent.errors import InvalidError
+from detent.errors import DetentError, InvalidError
 from detent.lineage.signature import infer_signature
-from detent.registry.files import load
+from detent.registry.files import load, load_compiled
 from detent.registry.manifest import read_manifest
 from detent.registry.read import resolve
 from detent.registry.stores import Stores
 
 METHODS = ("predict", "predict_proba", "decision_function")
+ORIGINAL = "original"
 CALL = "return"  # how a signature names what a plain function gives back
 _TIMED_CALLS = 3
 Method = Callable[[Any], Any]
@@ -34,6 +40,10 @@ class Slot:
         What answers.
     signature : Signature or None
         What it takes and gives, where that is known.
+    form : str
+        What answers: the name of the compiler of its form, or ``original``.
+    form_problem : str or None
+        Why its compiled form does not answer.
     methods : mapping of str to callable
         What can be asked of it; ``default`` names the one meant without a name.
     template : table-like or None
@@ -48,11 +58,11 @@ class Slot:
         model: Any,
         *,
         signature: Signature | None = None,
-        form: str = "original",
     ) -> None:
         self.version = version
         self.signature = signature
-        self.form = form
+        self.form = ORIGINAL
+        self.form_problem: str | None = None
         self.methods: Mapping[str, Method] = _methods_of(model, version)
         self.default = next(iter(self.methods))
         self.template: Any = None
@@ -63,6 +73,11 @@ class Slot:
     def __repr__(self) -> str:
         """Return one line."""
         return f"<Slot {self.version.name}, {self.n_running} running>"
+
+    def use(self, form: str, methods: Mapping[str, Method]) -> None:
+        """Answer with a compiled form from now on, where it has the method. Before the first."""
+        self.form = form
+        self.methods = {name: methods.get(name, own) for name, own in self.methods.items()}
 
     def expected_s(self, n: int) -> float | None:
         """Return how long `n` rows are expected to take, in seconds; None before the first call."""
@@ -122,10 +137,31 @@ def load_slot(
     """
     version = resolve(stores.metadata.current, f"{model}/{number}")
     manifest = read_manifest(stores.blobs, version.digest, what=f"`{version}`")
-    slot = Slot(version, load(stores, version, trusted=trusted), signature=manifest.signature)
-    if manifest.sample is not None:
-        slot.warm(_read_sample(stores, manifest, version))
+    loaded = load(stores, version, trusted=trusted)
+    slot = Slot(version, loaded, signature=manifest.signature)
+    sample = _read_sample(stores, manifest, version) if manifest.sample is not None else None
+    if manifest.compiled is not None:
+        try:
+            slot.use(*_load_form(stores, version, loaded, sample))
+        except DetentError as error:
+            slot.form_problem = error.message
+    if sample is not None:
+        slot.warm(sample)
     return slot
+
+
+def _load_form(
+    stores: Stores, version: Version, loaded: Any, sample: Any
+) -> tuple[str, Mapping[str, Method]]:
+    from detent.compilers.make import check_form
+
+    form = load_compiled(stores.blobs, version, loaded)
+    assert form is not None
+    compiler, methods = form
+    tables = [] if sample is None else [sample]
+    what = "of the sample"
+    check_form(loaded, methods, tables, compiler=compiler, what=what, done="the original answers")
+    return compiler, methods
 
 
 def _read_sample(stores: Stores, manifest: Manifest, version: Version) -> Any:
