@@ -35,6 +35,7 @@ def measure(folder: Path) -> list[Row]:
     rows = []
     for workers in (1, 4):
         rows += _throughput(registry, folder, workers)
+    rows.append(_compiled(registry, folder))
     rows += _latency(registry, folder)
     rows += _switching(registry, folder, "fast", "a small model")
     rows += _switching(registry, folder, "large", "a model of 300 MB")
@@ -52,7 +53,8 @@ def _registry(folder: Path) -> detent.Registry:
     for trees in (100, 101):
         forest = RandomForestClassifier(trees, n_jobs=-1, random_state=0).fit(X, y)
         registry.register("forest", forest, sample=X[:50], code="/")
-    for name in ("fast", "large", "forest"):
+        registry.register("compiled", forest, sample=X[:50], compile="treelite", code="/")
+    for name in ("fast", "large", "forest", "compiled"):
         registry.activate(f"{name}/1", "production")
         registry.activate(f"{name}/2", "production")
     return registry
@@ -147,6 +149,26 @@ def _throughput(registry: detent.Registry, folder: Path, workers: int) -> list[R
             limit=1 / 0.8,
         )
     ]
+
+
+def _compiled(registry: detent.Registry, folder: Path) -> Row:
+    """Set the compiled wine forest beside the scikit-learn object in the minimal application."""
+    minimal = [Path(__file__).with_name("minimal.py"), registry.location, "forest/2", 0, 1]
+    ours, theirs = [], []
+    with (
+        serving(*detent_serve(registry, "compiled", 1)) as our_port,
+        serving(*minimal) as their_port,
+    ):
+        for _ in range(ROUNDS):
+            ours.append(per_request(ask_for(ROUND_S, our_port, "compiled", folder)))
+            theirs.append(per_request(ask_for(ROUND_S, their_port, "forest", folder)))
+    return Row(
+        what="a one-row request, wine forest compiled, 1 worker",
+        peer="its scikit-learn object in the minimal application",
+        ours=statistics.median(ours),
+        theirs=statistics.median(theirs),
+        limit=1 / 30,
+    )
 
 
 def _latency(registry: detent.Registry, folder: Path) -> list[Row]:
