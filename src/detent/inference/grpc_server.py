@@ -15,6 +15,7 @@ from detent.inference.http import describe, is_ready
 from detent.inference.options import ServeOptions
 from detent.inference.protocol import Asked
 from detent.inference.tensors import DTYPES, Tensor, count_of, from_bytes, to_bytes, wrong
+from detent.runtime.slot import ORIGINAL
 
 # Where the contents of a tensor lie that is not sent as bytes.
 _CONTENTS = {
@@ -136,6 +137,8 @@ class _Service:
         answer = MESSAGES["ModelInferResponse"](
             model_name=request.model_name, model_version=number, id=request_id
         )
+        if slot.form != ORIGINAL:
+            answer.parameters["form"].string_param = slot.form
         for tensor in tensors:
             answer.outputs.add(name=tensor.name, datatype=tensor.datatype, shape=tensor.array.shape)
             answer.raw_output_contents.append(to_bytes(tensor.array, tensor.datatype))

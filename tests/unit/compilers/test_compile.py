@@ -251,3 +251,23 @@ def test_what_the_form_is_not_sure_of_the_original_answers() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         np.testing.assert_array_equal(methods["predict"](tie), model.predict(tie))
+
+
+def test_a_graph_that_names_other_files_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import onnx
+
+    np.ones(2).tofile(tmp_path / "secret")
+    monkeypatch.chdir(tmp_path)
+    model = LogisticRegression().fit(X, y)
+    graph = onnx.load_from_string(get_compiler("onnx").compile(model, X))
+    for place in ("secret", str(tmp_path / "secret"), f"../{tmp_path.name}/secret"):
+        named = graph.graph.initializer[0]
+        named.ClearField("raw_data")
+        named.ClearField("double_data")
+        del named.external_data[:]
+        named.data_location = onnx.TensorProto.EXTERNAL
+        named.external_data.add(key="location", value=place)
+        with pytest.raises(CorruptError, match="no ONNX file that runs"):
+            get_compiler("onnx").load(graph.SerializeToString(), model)
