@@ -7,7 +7,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,7 @@ from detent.domain.alias import Activation, rollback_target
 from detent.domain.clock import to_us
 from detent.domain.reference import Reference
 from detent.domain.server import Server
-from detent.errors import DetentError, RefusedError, UnavailableError
+from detent.errors import DetentError, UnavailableError
 from detent.registry.read import find_alias
 from detent.registry.stores import Stores
 from detent.runtime.bell import Bell
@@ -57,6 +57,8 @@ class Follower:
         Stop answering when the lease has ended, and cannot be renewed.
     tell : callable, optional
         Told what happens: ``(event, fields)``, for a log. May be called from any thread.
+    loading : callable, optional
+        Gives a context that is open while a version is loaded, in whatever thread that is.
     """
 
     def __init__(
@@ -68,6 +70,7 @@ class Follower:
         lease_s: float = LEASE_S,
         is_strict: bool = False,
         tell: Tell = lambda _event, _fields: None,
+        loading: Callable[[], AbstractContextManager[object]] = nullcontext,
     ) -> None:
         self.id = secrets.token_hex(8)
         self.bell = Bell()
@@ -79,11 +82,11 @@ class Follower:
         self._trusted = trusted
         self._lease_s = lease_s
         self._tell = tell
+        self._while_loading = loading
         self._seen = threading.local()  # the counter of each thread's connection
         self._lock = threading.RLock()  # one look at a time moves the deployments
-        self._loading: dict[str, int] = {}  # by alias: the version being loaded to answer
+        self._loading: set[tuple[str, int]] = set()  # aliases, and versions being loaded for them
         self._prepare_at: dict[str, float] = {}
-        self._preparing: set[str] = set()
         self._retry_at = float("inf")
         self._is_retry = False
         self._renew_at = 0.0
@@ -176,10 +179,10 @@ class Follower:
         if entry.version is None or slot is not None:
             self._swap(deployment, slot, entry)
         elif not in_background:
-            self._load(deployment, entry)
-        elif self._loading.get(deployment.name) != entry.version:
-            self._loading[deployment.name] = entry.version
-            self._start_thread(self._load, deployment, entry)
+            self._load(deployment, entry.version, entry)
+        elif (deployment.name, entry.version) not in self._loading:
+            self._loading.add((deployment.name, entry.version))
+            self._start_thread(self._load, deployment, entry.version, entry)
 
     def _swap(self, deployment: Deployment, slot: Slot | None, entry: Activation) -> None:
         before = deployment.active
@@ -257,35 +260,40 @@ class Follower:
 
         threading.Thread(target=run, name="detent-load", daemon=True).start()
 
-    def _load(self, deployment: Deployment, entry: Activation) -> None:
-        assert entry.version is not None
-        slot, problem = None, None
+    def _load(self, deployment: Deployment, number: int, entry: Activation | None = None) -> None:
+        """Load a version once, whoever asked; then see for what it is wanted now."""
+        slot, problem = None, ""
         try:
-            slot = self._load_slot(entry.model, entry.version)
+            with self._while_loading():
+                slot = self._load_slot(deployment.model, number)
         except DetentError as error:
-            problem = f"v{entry.version} does not load: {error.message}"
+            problem = f"v{number} does not load: {error.message}"
         except Exception as error:  # the version's own code: whatever it does, others answer on
-            problem = f"v{entry.version} does not load: {type(error).__name__}: {error}"
+            problem = f"v{number} does not load: {type(error).__name__}: {error}"
         with self._lock:
-            if self._loading.get(deployment.name) == entry.version:
-                del self._loading[deployment.name]
+            self._loading.discard((deployment.name, number))
             newest = self._newest(deployment) or entry
-            if newest.version != entry.version:
-                if slot is not None and newest.entry <= deployment.entry:
-                    deployment.stand_by(slot)  # it may be asked for again
-            elif slot is not None:
-                self._swap(deployment, slot, newest)
-            else:
-                assert problem is not None
-                is_new = (deployment.problem, deployment.problem_entry) != (problem, newest.entry)
-                deployment.refuse(newest.entry, problem)
-                self._retry_at = time.monotonic() + _RETRY_S
-                self._acknowledge([deployment])
-                if is_new:  # not each time that it is tried again
-                    self._tell(
-                        "refused",
-                        {"alias": deployment.name, "entry": newest.entry, "problem": problem},
-                    )
+            if newest and newest.version == number and newest.entry > deployment.entry:
+                if slot is not None:
+                    self._swap(deployment, slot, newest)
+                else:
+                    self._refuse(deployment, newest, problem)
+            elif slot is None:
+                # A rollback will load it then, or say why it cannot.
+                self._tell("standby_failed", {"alias": deployment.name, "problem": problem})
+            elif number == self._rollback_number(deployment):
+                deployment.stand_by(slot)
+
+    def _refuse(self, deployment: Deployment, newest: Activation, problem: str) -> None:
+        is_new = (deployment.problem, deployment.problem_entry) != (problem, newest.entry)
+        deployment.refuse(newest.entry, problem)
+        self._retry_at = time.monotonic() + _RETRY_S
+        self._acknowledge([deployment])
+        if is_new:  # not each time that it is tried again
+            self._tell(
+                "refused",
+                {"alias": deployment.name, "entry": newest.entry, "problem": problem},
+            )
 
     def _load_slot(self, model: str, number: int) -> Slot:
         slot = load_slot(self._stores, model, number, trusted=self._trusted)
@@ -297,45 +305,33 @@ class Follower:
     def _start_preparing(self, now: float) -> None:
         with self._lock:
             for deployment in self.deployments:
-                if self._prepare_at.get(deployment.name, float("inf")) > now:
-                    continue
-                del self._prepare_at[deployment.name]
-                if deployment.name not in self._preparing:
-                    self._preparing.add(deployment.name)
+                if self._prepare_at.get(deployment.name, float("inf")) <= now:
+                    del self._prepare_at[deployment.name]
                     self._start_thread(self._prepare, deployment)
 
     def _prepare(self, deployment: Deployment) -> None:
-        """Load the version that a rollback would return to."""
-        while True:
-            entry = deployment.entry
-            try:
-                number = self._rollback_number(deployment)
-                if number is not None and deployment.find(number) is None:
-                    slot = self._load_slot(deployment.model, number)
-                    with self._lock:
-                        if deployment.entry == entry:
-                            deployment.stand_by(slot)
-            except Exception as error:
-                # A rollback will load it then, or say why it cannot.
-                self._tell("standby_failed", {"alias": deployment.name, "problem": str(error)})
-            with self._lock:
-                if deployment.entry == entry:
-                    self._preparing.discard(deployment.name)
-                    return
+        """Load the version that a rollback would return to, unless it is here or on its way."""
+        number = self._rollback_number(deployment)
+        with self._lock:
+            if number is None or deployment.find(number) is not None:
+                return
+            if (deployment.name, number) in self._loading:
+                return
+            self._loading.add((deployment.name, number))
+        self._load(deployment, number)
 
     def _rollback_number(self, deployment: Deployment) -> int | None:
-        with self._stores.metadata.read() as tables:
+        with suppress(DetentError), self._stores.metadata.read() as tables:
             current = tables.newest_activation(deployment.model, deployment.alias)
             if current is None:
                 return None
-            with suppress(RefusedError):
-                target, _ = rollback_target(
-                    current,
-                    tables.activations_beneath(current),
-                    name=deployment.name,
-                    is_usable=lambda number: tables.is_usable(deployment.model, number),
-                )
-                return target.version
+            target, _ = rollback_target(
+                current,
+                tables.activations_beneath(current),
+                name=deployment.name,
+                is_usable=lambda number: tables.is_usable(deployment.model, number),
+            )
+            return target.version
         return None
 
     def _newest(self, deployment: Deployment) -> Activation | None:

@@ -4,10 +4,12 @@ import gc
 import os
 import threading
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
+from tests.serving.conftest import wait_until
 
 import detent
 from detent.domain.clock import from_us
@@ -105,6 +107,41 @@ def test_a_rollback_waits_for_the_answer_in_flight(registry: detent.Registry) ->
         live._deployment.release(slot)
         again.join()
         assert returned.is_set()
+
+
+class Slow:
+    """A model that is loaded once its door is open."""
+
+    n_loads = 0
+    door = threading.Event()
+
+    def predict(self, X: Any) -> Any:
+        return X[:, 0]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"a": 1}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        Slow.n_loads += 1
+        assert Slow.door.wait(60)
+
+
+def test_a_version_on_its_way_is_not_loaded_twice(tmp_path: Path) -> None:
+    registry = detent.connect(tmp_path / "registry")
+    Slow.n_loads = 0
+    Slow.door.clear()
+    registry.register("churn", Slow(), format="joblib", code="/")
+    registry.register("churn", registry_model(), sample=X[:5], code="/")
+    registry.activate("churn/1", "production")
+    registry.activate("churn/2", "production")
+    with registry.follow("churn@production", trusted=True) as live:
+        wait_until(lambda: Slow.n_loads == 1)  # the version that a rollback would return to
+        entry = registry.rollback("churn@production", wait_s=0).entry
+        assert live.version.number == 2
+        Slow.door.set()
+        wait_until(lambda: live.version.number == 1)
+        wait_until(lambda: registry.servers()[0].entry == entry)
+    assert Slow.n_loads == 1
 
 
 def test_what_is_closed_or_forgotten_is_not_waited_for(registry: detent.Registry) -> None:
