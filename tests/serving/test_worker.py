@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,26 @@ def test_nothing_waits_for_a_slow_model(
     assert slow.records[0].version == 1
     wait_until(lambda: registry.servers("slow")[0].entry == entry.entry)
     assert {record.status for record in slow.stop()} == {200}
+
+
+def test_a_worker_that_loads_may_be_silent_and_one_that_answers_may_not(
+    registry: detent.Registry, start: Starter, tmp_path: Path
+) -> None:
+    server = start(registry, "churn", "--workers", "2", TMPDIR=str(tmp_path))
+    wait_until(lambda: len(registry.servers()) == 2 and len(list(tmp_path.glob("*/steady-*"))) == 2)
+    loads, hangs = (found.pid for found in registry.servers())
+    (mark,) = tmp_path.glob(f"*/steady-{loads}")
+    mark.unlink()  # as it does itself when it begins to load
+    for pid in (loads, hangs):
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        wait_until(lambda: hangs not in [found.pid for found in registry.servers()])
+        wait_until(lambda: len(registry.servers()) == 2)
+    finally:
+        os.kill(loads, signal.SIGCONT)
+    assert loads in [found.pid for found in registry.servers()]
+    assert "worker_died" in [event["event"] for event in server.events()]
+    assert server.infer(tensor()).status == 200
 
 
 def ask(registry: detent.Registry, messages: list[dict[str, Any]]) -> list[dict[str, Any]]:

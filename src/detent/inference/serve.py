@@ -7,6 +7,7 @@ import socket
 import tempfile
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 from detent.errors import InvalidError, UnavailableError
 from detent.inference.options import ServeOptions
@@ -33,7 +34,6 @@ def serve(options: ServeOptions, *, on_start: Started = lambda host, port: None)
     """
     try:
         import uvicorn
-        from uvicorn.supervisors import Multiprocess
 
         if options.grpc_port is not None:
             import grpc  # noqa: F401  only to see that it is there
@@ -45,6 +45,7 @@ def serve(options: ServeOptions, *, on_start: Started = lambda host, port: None)
         ) from None
     from detent.inference.logs import LOG_CONFIG
     from detent.inference.metrics import FOLDER_VARIABLE
+    from detent.inference.supervisor import Supervisor
     from detent.inference.worker import make_application
 
     listening = _listen(options.host, options.port)
@@ -65,7 +66,7 @@ def serve(options: ServeOptions, *, on_start: Started = lambda host, port: None)
             return
         with tempfile.TemporaryDirectory(prefix="detent-serve-") as folder:
             os.environ[FOLDER_VARIABLE] = folder  # before the workers import prometheus-client
-            Multiprocess(config, sockets=[listening]).run()
+            Supervisor(config, listening, Path(folder)).run()
 
 
 def _listen(host: str, port: int) -> socket.socket:

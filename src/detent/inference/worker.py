@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 from detent.domain.reference import parse_reference
 from detent.inference.engine import Engine
+from detent.inference.health import Health
 from detent.inference.http import Application, make_routes
 from detent.inference.logs import log
-from detent.inference.metrics import Metrics
+from detent.inference.metrics import FOLDER_VARIABLE, Metrics
 from detent.inference.options import ServeOptions
 from detent.inference.tracing import find_tracer
 from detent.opening import open_stores
@@ -30,6 +33,8 @@ def make_application(options: ServeOptions) -> Application:
     sys.setswitchinterval(_SWITCH_S)
     stores = open_stores(read_settings(url=options.url, user=options.user))
     metrics = Metrics()
+    folder = os.environ.get(FOLDER_VARIABLE)
+    health = Health(Path(folder) if folder else None)
 
     def tell(event: str, fields: dict[str, Any]) -> None:
         if event == "switched":
@@ -43,18 +48,19 @@ def make_application(options: ServeOptions) -> Application:
         lease_s=options.lease_s,
         is_strict=options.is_strict,
         tell=tell,
+        loading=health.loading,
     )
     engine = Engine(stores, follower, batch_s=options.batch_s, observers=[metrics])
     tracer = find_tracer()
     if tracer is not None:
         engine.observers.append(tracer)
     routes = make_routes(engine, metrics.show)
-    routes.router.lifespan_context = lambda _: _living(options, engine)
+    routes.router.lifespan_context = lambda _: _living(options, engine, health)
     return Application(engine, options, routes)
 
 
 @asynccontextmanager
-async def _living(options: ServeOptions, engine: Engine) -> AsyncIterator[None]:
+async def _living(options: ServeOptions, engine: Engine, health: Health) -> AsyncIterator[None]:
     follower = engine.follower
     loop = asyncio.get_running_loop()
     follower.start()  # nothing is answered before, so nothing waits
@@ -69,6 +75,7 @@ async def _living(options: ServeOptions, engine: Engine) -> AsyncIterator[None]:
     # longer than many an answer.
     gc.collect()
     gc.freeze()
+    health.started()
     log("serving", aliases=list(options.aliases))
     try:
         yield
