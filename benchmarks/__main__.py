@@ -10,6 +10,7 @@ from pathlib import Path
 
 from benchmarks import (
     evidence,
+    following,
     remote,
     scale,
     serving,
@@ -28,6 +29,7 @@ SUITES = {
     "remote": remote.measure,
     "serving": serving.measure,
     "evidence": evidence.measure,
+    "following": following.measure,
 }
 WHEN_NAMED = {"streams": streams.measure}
 

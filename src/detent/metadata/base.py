@@ -1,5 +1,6 @@
 """The seams between detent and a database."""
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Protocol
 
@@ -116,6 +117,14 @@ class Metadata(Protocol):
 
     def change_counter(self) -> int:
         """Return a number that is another one after any commit, of this or another process."""
+        ...
+
+    def listen(self, on_news: Callable[[], None], *, every_s: float) -> Callable[[], None] | None:
+        """Call a function after each commit by anybody, in a thread; return what ends that.
+
+        It is also called every `every_s` seconds. Returns None where nobody tells of commits: there
+        `change_counter` takes microseconds, and is asked before each answer.
+        """
         ...
 
     @property

@@ -8,7 +8,7 @@ lock sees all that was committed before it. Readers take no lock.
 
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from typing import Any, NoReturn
@@ -17,6 +17,7 @@ import psycopg
 
 from detent.errors import ConflictError, DetentError, InvalidError, UnavailableError
 from detent.metadata.base import SCHEMA_VERSION
+from detent.metadata.postgres_listener import CHANNEL, Listener
 from detent.metadata.postgres_servers import PostgresServers
 from detent.metadata.sessions import Raw, Sessions, run, translate
 from detent.metadata.tables import Tables
@@ -25,7 +26,12 @@ LOCK_TIMEOUT_S = 30.0
 PATIENCE_S = 5.0
 # Texts compare by their bytes, as in SQLite: the order of names, and the range of a digest's
 # beginning, must not depend on the language that the server was set up with.
-_TYPES = {"INTEGER": "BIGINT", "TEXT": 'TEXT COLLATE "C"'}
+# What tells of the living waits for no disk: a commit to an unlogged table alone does not.
+_TYPES = {
+    "INTEGER": "BIGINT",
+    "TEXT": 'TEXT COLLATE "C"',
+    "TABLE IF NOT EXISTS server": "UNLOGGED TABLE IF NOT EXISTS server",
+}
 _READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 
 
@@ -111,6 +117,8 @@ class PostgresMetadata:
         self._is_checked = False
         lock = f"pg_advisory_xact_lock(hashtextextended('detent {self._sessions.schema}', 0))"
         self._write = f"BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SELECT {lock}"
+        # Sent when the transaction is committed, and only then: no round trip of its own.
+        self._change = f"{self._write}; NOTIFY {CHANNEL}, '{self._sessions.schema}'"
 
     @property
     def location(self) -> str:
@@ -151,7 +159,7 @@ class PostgresMetadata:
         if getattr(self._local, "tables", None) is not None:
             raise AssertionError("a write inside another transaction")
         self._check()
-        with self._transaction(self._write) as rows:
+        with self._transaction(self._change) as rows:
             tables = self._local.tables
             yield tables
             self._commit(rows.raw, tables.appended)
@@ -186,6 +194,10 @@ class PostgresMetadata:
     def change_counter(self) -> int:
         """Return the number of the newest event: one row, read by one prepared statement."""
         return self.current.journal_head()[0]
+
+    def listen(self, on_news: Callable[[], None], *, every_s: float) -> Callable[[], None]:
+        """Call a function in a thread of its own after each commit, and every so often."""
+        return Listener(self._sessions, on_news, every_s).close
 
     def find_damage(self) -> list[str]:
         """Return what PostgreSQL finds wrong with its indexes.

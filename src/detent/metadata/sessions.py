@@ -41,7 +41,7 @@ _KEEPALIVE = {
     "tcp_keepalives_interval": "5",
     "tcp_keepalives_count": "3",
 }
-_OURS = {
+CONNECTION: dict[str, Any] = {
     "fallback_application_name": "detent",
     "connect_timeout": "5",
     "keepalives_idle": "10",
@@ -147,7 +147,7 @@ class Sessions:
                 self._pid = os.getpid()
                 self._pool = ConnectionPool(
                     self.conninfo,
-                    kwargs={"autocommit": True, **_OURS},
+                    kwargs={"autocommit": True, **CONNECTION},
                     min_size=0,
                     max_size=MAX_CONNECTIONS,
                     num_workers=1,

@@ -8,7 +8,7 @@ lost in a power cut. Fairness: writers take an advisory lock on a file beside th
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 from weakref import WeakSet
@@ -157,6 +157,9 @@ class SqliteMetadata:
             (version,) = raw.execute("PRAGMA data_version").fetchone()
             # data_version counts what other connections commit; total_changes what this one did.
             return int(version) << 40 | raw.total_changes
+
+    def listen(self, on_news: Callable[[], None], *, every_s: float) -> None:
+        """Return None: nobody tells, and asking `change_counter` takes microseconds."""
 
     def find_damage(self) -> list[str]:
         """Return what SQLite finds wrong with its pages, indexes and constraints."""

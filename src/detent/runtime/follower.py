@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 LEASE_S = 10.0
 TICK_S = 0.02  # how often an idle process looks; the bell makes that rarely the way it learns
+_HEARD_S = 0.25  # how often it is done by the thread that is told of commits
 _RENEWALS = 3  # of a lease, in its time: two may fail
 # The next rollback's version is looked for a little later: right after a change the other processes
 # of this machine need its processors to acknowledge.
@@ -41,7 +42,9 @@ Tell = Callable[[str, dict[str, object]], None]  # what happened, and to what
 class Follower:
     """Keeps deployments at what their aliases hold. May be shared between threads.
 
-    Before each answer ask `look`; every `TICK_S` seconds, and when the bell rings, call `tick`.
+    Before each answer call `glance`; every `TICK_S` seconds, and when the bell rings, `tick`. Where
+    the registry tells of commits, a thread of its own does all of that, so that an answer never
+    waits for the network: both then do nothing.
 
     Parameters
     ----------
@@ -59,6 +62,8 @@ class Follower:
         Told what happens: ``(event, fields)``, for a log. May be called from any thread.
     loading : callable, optional
         Gives a context that is open while a version is loaded, in whatever thread that is.
+    glance_s : float, default=0
+        For how long a look is good enough for `glance`, in seconds.
     """
 
     def __init__(
@@ -71,6 +76,7 @@ class Follower:
         is_strict: bool = False,
         tell: Tell = lambda _event, _fields: None,
         loading: Callable[[], AbstractContextManager[object]] = nullcontext,
+        glance_s: float = 0.0,
     ) -> None:
         self.id = secrets.token_hex(8)
         self.bell = Bell()
@@ -83,6 +89,9 @@ class Follower:
         self._lease_s = lease_s
         self._tell = tell
         self._while_loading = loading
+        self._glance_s = glance_s
+        self._looked_at = float("-inf")
+        self._end_listening: Callable[[], None] | None = None
         self._seen = threading.local()  # the counter of each thread's connection
         self._lock = threading.RLock()  # one look at a time moves the deployments
         self._loading: set[tuple[str, int]] = set()  # aliases, and versions being loaded for them
@@ -111,12 +120,21 @@ class Follower:
             with self._lock:
                 self._move(deployment, entry, in_background=False)
         self.tick()
+        every_s = min(_HEARD_S, self._lease_s / (2 * _RENEWALS))
+        self._end_listening = metadata.listen(self._tick, every_s=every_s)
         with suppress(UnavailableError):
             lapsed = to_us(self._stores.clock() - _KEEP_LAPSED)
             metadata.servers.remove_lapsed_servers(before_us=lapsed)
 
+    def glance(self) -> None:
+        """See what was committed, unless that was looked for `glance_s` ago or is told."""
+        since_s = time.monotonic() - self._looked_at
+        if self._end_listening is None and since_s >= self._glance_s:
+            self.look()
+
     def look(self) -> None:
-        """See what was committed before now. Costs microseconds when nothing was."""
+        """See what was committed before now."""
+        self._looked_at = time.monotonic()
         try:
             counter = self._stores.metadata.change_counter()
             if counter == getattr(self._seen, "counter", None):
@@ -130,6 +148,12 @@ class Follower:
 
     def tick(self) -> None:
         """Do what is due: look, load again what did not load, acknowledge, renew the lease."""
+        if self._end_listening is None:
+            self._tick()
+
+    def _tick(self) -> None:
+        if self._is_closed:
+            return
         now = time.monotonic()
         if now >= self._retry_at:
             self._retry_at = float("inf")
@@ -147,8 +171,9 @@ class Follower:
         """Whether the lease, if it is a strict one, is alive. Tries to renew one that is not."""
         if not self.is_strict or time.monotonic() < self._lease_ends:
             return True
-        with self._lock:
-            self._acknowledge(self.deployments)
+        if self._end_listening is None:
+            with self._lock:
+                self._acknowledge(self.deployments)
         return time.monotonic() < self._lease_ends
 
     def close(self) -> None:
@@ -156,6 +181,8 @@ class Follower:
         if self._is_closed:
             return
         self._is_closed = True
+        if self._end_listening is not None:
+            self._end_listening()
         with self._lock, suppress(UnavailableError):
             self._stores.metadata.servers.remove_servers(self.id)
         self.bell.close()
@@ -241,7 +268,8 @@ class Follower:
 
     def _acknowledge_soon(self, deployment: Deployment) -> None:
         # Called where an answer ended. Whoever holds the lock now acknowledges, or the next tick.
-        if self._lock.acquire(blocking=False):
+        # Not where the registry does not answer: the answers would have to wait for it.
+        if "acknowledge" not in self._cannot and self._lock.acquire(blocking=False):
             try:
                 self._acknowledge([deployment])
             finally:

@@ -101,7 +101,7 @@ class Live:
         """
         if not self._finalizer.alive:
             raise UnavailableError(f"{self!r} is closed", hint="follow the alias again")
-        self._follower.look()
+        self._follower.glance()
         slot, _ = self._deployment.acquire()
         try:
             if method is None:

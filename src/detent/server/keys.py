@@ -26,6 +26,7 @@ class _Joined:
         self.location = metadata.location
         self.change_counter = metadata.change_counter
         self.find_damage = metadata.find_damage
+        self.listen = metadata.listen
         self._metadata = metadata
 
     @property
