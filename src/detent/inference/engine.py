@@ -162,14 +162,14 @@ class Engine:
             If the model raised.
         """
         follower = self.follower
-        follower.look()
+        follower.glance()
         if follower.is_strict and not follower.may_answer:
             raise UnavailableError(
                 "the lease of this server has ended and cannot be renewed: it may have missed a"
                 " change, and does not answer",
                 hint="see `detent status`, and whether the registry can be written to",
             )
-        # Nothing is awaited from the look to here: the slot is that of the newest commit seen.
+        # Nothing is awaited from the glance to here: the slot is that of the newest commit seen.
         slot, role = deployment.acquire(request_id)
         try:
             if version:

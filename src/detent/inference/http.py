@@ -210,13 +210,13 @@ def make_routes(engine: Engine, metrics: Callable[[], tuple[bytes, str]]) -> Fas
 
     @api.get("/v2/health/ready")
     async def ready() -> Response:
-        engine.follower.look()
+        engine.follower.glance()
         return _said("ready", is_ready(engine))
 
     @api.get("/v2/models/{name}/ready")
     @api.get("/v2/models/{name}/versions/{version}/ready")
     async def model_ready(name: str, version: str = "") -> Response:
-        engine.follower.look()
+        engine.follower.glance()
         deployment = engine.find(name)
         if version:
             engine.check_version(deployment, deployment.active, version)
@@ -225,7 +225,7 @@ def make_routes(engine: Engine, metrics: Callable[[], tuple[bytes, str]]) -> Fas
     @api.get("/v2/models/{name}")
     @api.get("/v2/models/{name}/versions/{version}")
     async def model(name: str, version: str = "") -> dict[str, Any]:
-        engine.follower.look()
+        engine.follower.glance()
         deployment = engine.find(name)
         if version:
             engine.check_version(deployment, deployment.active, version)
