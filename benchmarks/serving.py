@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.client import HTTPConnection
 from pathlib import Path
 
 import numpy as np
@@ -37,6 +38,7 @@ def measure(folder: Path) -> list[Row]:
         rows += _throughput(registry, folder, workers)
     rows.append(_compiled(registry, folder))
     rows += _latency(registry, folder)
+    rows += _bad_input(registry, folder)
     rows += _switching(registry, folder, "fast", "a small model")
     rows += _switching(registry, folder, "large", "a model of 300 MB")
     return rows
@@ -192,6 +194,42 @@ def _latency(registry: detent.Registry, folder: Path) -> list[Row]:
     return rows
 
 
+def _bad_input(registry: detent.Registry, folder: Path) -> list[Row]:
+    """Ask what cannot be answered; the kind that takes longest counts."""
+    good = json.loads(_body(folder, 1).read_text())["inputs"][0]
+    bodies = {
+        "not JSON": b"{",
+        "the wrong shape": json.dumps({"inputs": [good | {"shape": [1, 14]}]}).encode(),
+        "the wrong name": json.dumps({"inputs": [good | {"name": "Y"}]}).encode(),
+        "not a number": json.dumps({"inputs": [good | {"data": [None] * 13}]}).encode(),
+        "50 MB": b" " * 50_000_000,
+    }
+    times: dict[str, list[float]] = {what: [] for what in bodies}
+    with serving(*detent_serve(registry, "fast", 1)) as port:
+        for _ in range(21):
+            for what, body in bodies.items():
+                connection = HTTPConnection("127.0.0.1", port, timeout=60)
+                connection.putrequest("POST", "/v2/models/fast/infer")
+                connection.putheader("Content-Length", str(len(body)))
+                started = time.monotonic()
+                # What is too large is refused by its length: the rest need not be sent for that.
+                connection.endheaders(body[:100_000])
+                status = connection.getresponse().status
+                times[what].append(time.monotonic() - started)
+                assert 400 <= status < 500, (what, status)
+                connection.close()
+    slowest = max(times, key=lambda what: statistics.median(times[what]))
+    return [
+        Row(
+            what=f"bad input, the slowest of {len(bodies)} kinds: {slowest}",
+            peer="50 ms",
+            ours=statistics.median(times[slowest]),
+            theirs=0.05,
+            limit=1,
+        )
+    ]
+
+
 def _switching(registry: detent.Registry, folder: Path, name: str, what: str) -> list[Row]:
     """Roll back and activate again, with 4 workers, under load."""
     stores, workers = registry._stores, 4
@@ -201,7 +239,11 @@ def _switching(registry: detent.Registry, folder: Path, name: str, what: str) ->
     with serving(*detent_serve(registry, name, workers), workers=workers) as port:
         while len(registry.servers(name)) < workers:
             time.sleep(0.5)
-        time.sleep(3)  # the version to return to is being loaded
+        # Who has followed there and back has both versions, however long they took to load.
+        entry = rollback(stores, f"{name}@production")
+        assert confirm(stores.metadata, entry, wait_s=120).confirmed == workers
+        entry = activate(stores, f"{name}/2", "production", override="again")
+        assert confirm(stores.metadata, entry, wait_s=120).confirmed == workers
         quiet = ask_for(ROUND_S, port, name, folder)
         with loading(port, name, folder, 1, 8) as path:
             time.sleep(1.5)
