@@ -129,7 +129,11 @@ class Follower:
     def glance(self) -> None:
         """See what was committed, unless that was looked for `glance_s` ago or is told."""
         since_s = time.monotonic() - self._looked_at
-        if self._end_listening is None and since_s >= self._glance_s:
+        if self._end_listening is None:
+            if since_s >= self._glance_s:
+                self.look()
+        elif since_s > self._lease_s and "look" not in self._cannot:
+            # The whole process was stopped: no change has waited for it meanwhile.
             self.look()
 
     def look(self) -> None:
