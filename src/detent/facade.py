@@ -7,7 +7,7 @@ on data runs here. Heavy rooms are entered when they are used, so that ``import 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, overload
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
         VerifyReport,
         VersionCard,
     )
+    from detent.domain.rollout import Joined, LabelWanted, Rollout
     from detent.domain.server import Server
     from detent.domain.version import Model, Version
     from detent.evaluation.slices import Slices
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from detent.registry.files import Takeover
     from detent.registry.stores import Stores
     from detent.reports.report import Report
+    from detent.rollout.driver import Driver
     from detent.runtime.live import Live
 
     Named = str | Version
@@ -71,6 +73,7 @@ class Registry:
         self._operations = (
             operations if isinstance(operations, Operations) else Operations(operations)
         )
+        self._driver: Driver | None = None
 
     @property
     def _stores(self) -> Stores:
@@ -1146,6 +1149,223 @@ class Registry:
             Only say what would be removed.
         """
         return self._operations.prune(grace_s=grace_s, dry_run=dry_run)
+
+    # Roll out -----------------------------------------------------------------------------
+
+    def start_rollout(
+        self, reference: Named, alias: str, *, dry_run: bool = False, **plan: Any
+    ) -> Rollout:
+        """Begin to roll a version out into an alias: in the shadow, to a share, to all.
+
+        The servers of the alias take part and decide by themselves: harm rolls it back, and what
+        the plan demands has to be shown before it goes on.
+
+        Parameters
+        ----------
+        reference : str or Version
+            The candidate.
+        alias : str
+            The alias's name within the model: ``production``.
+        dry_run : bool, default=False
+            Do and check everything, then undo it.
+        **plan
+            The parts of a `Plan` that are to be otherwise than its defaults. Durations may be
+            seconds or text (``shadow="1h"``), shares numbers or text (``canary="1%,10%,50%"``).
+
+        Returns
+        -------
+        Rollout
+            As it begins.
+
+        Raises
+        ------
+        NotFoundError
+            If there is no such version, or the alias holds none to compare it with.
+        InvalidError
+            If the plan cannot be followed, or the version is active already.
+        ConflictError
+            If another rollout is running there.
+        RefusedError
+            If the alias is on hold, or the version was withdrawn or rolled back from it.
+        """
+        from detent.rollout.plan import make_plan
+        from detent.rollout.steer import start
+
+        return start(
+            self._stores,
+            reference,
+            _alias_of(reference, alias),
+            make_plan(**plan),
+            dry_run=dry_run,
+        )
+
+    def rollout(self, name: str | int) -> Rollout:
+        """Return a rollout by its number, or the newest one of an alias.
+
+        Raises
+        ------
+        NotFoundError
+            If there is none.
+        """
+        from detent.registry.rollout import get_rollout
+
+        return get_rollout(self._stores, name)
+
+    def rollouts(self, name: str | None = None, *, running: bool = False) -> list[Rollout]:
+        """Return rollouts, newest first: all, those of a model or an alias, those that go on.
+
+        Raises
+        ------
+        InvalidError
+            If the name is malformed.
+        """
+        from detent.domain.reference import parse_reference
+
+        reference = None if name is None else parse_reference(name)
+        return self._stores.metadata.current.list_rollouts(
+            reference.model if reference else None,
+            reference.alias if reference else None,
+            running=running,
+        )
+
+    def advance_rollout(self, name: str | int) -> Rollout:
+        """Go on to the next phase or step now. Before the last one the gate is asked all the same.
+
+        Raises
+        ------
+        NotFoundError
+            If there is no such rollout.
+        ConflictError
+            If it has ended, or is in its last phase.
+        RefusedError
+            If the gate said no.
+        InconclusiveError
+            If its evidence decides neither way.
+        """
+        from detent.rollout.steer import advance
+
+        return advance(self._stores, name)
+
+    def pause_rollout(self, name: str | int, *, reason: str | None = None) -> Rollout:
+        """Keep a rollout where it is until it is resumed. Harm rolls it back all the same.
+
+        Raises
+        ------
+        NotFoundError
+            If there is no such rollout.
+        ConflictError
+            If it has ended.
+        """
+        from detent.rollout.steer import pause
+
+        return pause(self._stores, name, _text(reason))
+
+    def resume_rollout(self, name: str | int) -> Rollout:
+        """Go on with a paused rollout.
+
+        Raises
+        ------
+        NotFoundError
+            If there is no such rollout.
+        ConflictError
+            If it has ended, or is not paused.
+        """
+        from detent.rollout.steer import resume
+
+        return resume(self._stores, name)
+
+    def stop_rollout(
+        self, name: str | int, *, reason: str | None = None, wait_s: float = 5.0
+    ) -> tuple[Rollout, Activation | None]:
+        """End a rollout; the version before answers every request again.
+
+        A candidate that answered requests is refused on this alias from then on, until somebody
+        activates it with an override.
+
+        Returns
+        -------
+        rollout : Rollout
+            As it ended.
+        entry : Activation or None
+            The entry of the history, with the servers that have followed; None when the candidate
+            had answered nobody.
+
+        Raises
+        ------
+        NotFoundError
+            If there is no such rollout.
+        ConflictError
+            If it has ended already.
+        """
+        from detent.rollout.steer import stop
+
+        rollout, entry = stop(self._stores, name, _text(reason))
+        return rollout, None if entry is None else self._confirmed(entry, wait_s)
+
+    def drive_rollout(self, name: str | int) -> Rollout:
+        """Count, decide and act once, unless another process does; return how far the rollout is.
+
+        Servers do this by themselves. Call it again and again where none is running.
+
+        Raises
+        ------
+        NotFoundError
+            If there is no such rollout.
+        UnavailableError
+            If a store does not answer.
+        """
+        from detent.registry.rollout import get_rollout
+        from detent.rollout.driver import Driver
+
+        rollout = get_rollout(self._stores, name)
+        if self._driver is None:
+            self._driver = Driver(self._stores)
+        if not rollout.has_ended:
+            self._driver.try_drive(rollout)
+        return get_rollout(self._stores, rollout.id)
+
+    def labels_wanted(self, name: str | int, *, limit: int = 100) -> list[LabelWanted]:
+        """Return rows that the two versions of a rollout answer differently, without a label.
+
+        Where answers are right or wrong, no others need one.
+
+        Raises
+        ------
+        NotFoundError
+            If there is no such rollout.
+        """
+        from detent.rollout.steer import labels_wanted
+
+        return labels_wanted(self._stores, name, limit=limit)
+
+    def feedback(
+        self, labels: Path | str | Iterable[Mapping[str, Any]], *, model: str | None = None
+    ) -> Joined:
+        """Join true answers to what was predicted, also days later. Twice is safe.
+
+        Parameters
+        ----------
+        labels : path or iterable of mapping
+            A CSV file or one of JSON lines, or mappings: ``id`` of the request, ``label``, and
+            where there are several, ``row`` and ``model``.
+        model : str, optional
+            The model of labels that name none.
+
+        Returns
+        -------
+        Joined
+            How many were joined, and why others were not.
+
+        Raises
+        ------
+        NotFoundError
+            If there is no such file.
+        InvalidError
+            If the file is neither.
+        """
+        from detent.rollout.feedback import join_labels
+
+        return join_labels(self._stores.predictions, labels, model=model)
 
     # Serve --------------------------------------------------------------------------------
 

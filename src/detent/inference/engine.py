@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from detent.domain.reference import parse_reference
 from detent.errors import DetentError, InvalidError, NotFoundError, UnavailableError
 from detent.inference.batch import Batcher
+from detent.inference.candidate import Aside
 from detent.inference.protocol import Asked
 from detent.inference.tensors import Tensor, find_not_finite, to_rows, to_tensors, wrong
 from detent.registry.stores import Stores
@@ -33,7 +34,8 @@ class Answered:
     """One request that a version answered, or failed to: what observers are told.
 
     ``rows`` is what the model was given, ``answers`` what it gave, by method; ``error`` is set when
-    it raised. ``started_at`` is of `time.time`.
+    it raised. ``started_at`` is of `time.time`. ``key`` is what the lot was drawn by, where a lot
+    decided who answers, and ``has_key`` says whether the request brought it.
     """
 
     deployment: Deployment
@@ -46,6 +48,8 @@ class Answered:
     seconds: float = 0.0
     answers: dict[str, Any] = field(default_factory=dict)
     error: Exception | None = None
+    key: str | None = None
+    has_key: bool = False
 
 
 class Observer(Protocol):
@@ -87,6 +91,7 @@ class Engine:
         threads = min(MAX_THREADS, (os.cpu_count() or 1) + 2)
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="detent-predict")
         self._batcher = Batcher(batch_s, self._call) if batch_s > 0 else None
+        self._aside = Aside()
 
     @property
     def names(self) -> list[str]:
@@ -170,21 +175,64 @@ class Engine:
                 hint="see `detent status`, and whether the registry can be written to",
             )
         # Nothing is awaited from the glance to here: the slot is that of the newest commit seen.
-        slot, role = deployment.acquire(request_id)
+        if version:  # whoever names one takes no part in a trial
+            slot, role, key = deployment.acquire_active(), Role.ACTIVE, None
+        else:
+            key = asked.key or request_id
+            slot, role = deployment.acquire(key)
+        failed: Answered | None = None
+        if role is Role.CANARY:
+            tried = _begin(deployment, slot, role, asked, request_id, key)
+            tensors = await self._by_candidate(tried, asked)
+            if tensors is not None:
+                return tensors, slot
+            # A trial is no reason to fail a request.
+            failed, slot, role, key = tried, deployment.acquire_active(), Role.ACTIVE, None
         try:
             if version:
                 self.check_version(deployment, slot, version)
-            methods = _methods(asked, slot)
-            rows, n = to_rows(asked.tensors, slot)
-            answered = Answered(deployment, slot, role, request_id, rows, n, time.time())
+            answered = _begin(deployment, slot, role, asked, request_id, key)
+            methods = self._read(answered, asked)
+            if failed is not None:  # the active version takes the request, so it is a good one
+                self._tell(failed)
             await self._ask(answered, methods, asked.tensors)
-            answers = answered.answers
-            if len(methods) == 1:
-                return to_tensors(methods[0], answers[methods[0]]), slot
-            return [t for name in methods for t in to_tensors(name, answers[name])], slot
+            return _to_tensors(methods, answered.answers), slot
         except BaseException:
             deployment.release(slot)
             raise
+
+    async def _by_candidate(self, answered: Answered, asked: Asked) -> list[Tensor] | None:
+        """Return the candidate's answer; None where it failed, which its slot is released for."""
+        started = time.perf_counter()
+        slot, deployment = answered.slot, answered.deployment
+        try:
+            methods = self._read(answered, asked)
+            rows, n = answered.rows, answered.n_rows
+            answered.answers = await self._aside.run(
+                lambda: _call(slot, methods, rows, n), timeout_s=deployment.candidate_timeout_s
+            )
+            tensors = _to_tensors(methods, answered.answers)
+        except Exception as error:
+            answered.error = error
+            answered.seconds = time.perf_counter() - started
+            deployment.release(slot)
+            return None
+        except BaseException:  # who asked has left
+            deployment.release(slot)
+            raise
+        answered.seconds = time.perf_counter() - started
+        self._tell(answered)
+        return tensors
+
+    def _read(self, answered: Answered, asked: Asked) -> tuple[str, ...]:
+        """Read the rows of a request as its version takes them; return the methods asked for."""
+        methods = _methods(asked, answered.slot)
+        answered.rows, answered.n_rows = to_rows(asked.tensors, answered.slot)
+        return methods
+
+    def _tell(self, answered: Answered) -> None:
+        for observer in self.observers:
+            observer(answered)
 
     async def _ask(
         self, answered: Answered, methods: tuple[str, ...], tensors: Sequence[Tensor]
@@ -200,8 +248,7 @@ class Engine:
                 raise rejected from raised
             answered.error = raised
         answered.seconds = time.perf_counter() - started
-        for observer in self.observers:
-            observer(answered)
+        self._tell(answered)
         if answered.error is not None:
             raise DetentError(
                 f"`{slot.version}` failed on this request: {type(answered.error).__name__}:"
@@ -221,6 +268,28 @@ class Engine:
     def close(self) -> None:
         """Let go of the threads; one that hangs is not waited for."""
         self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _begin(
+    deployment: Deployment, slot: Slot, role: Role, asked: Asked, request_id: str, key: str | None
+) -> Answered:
+    return Answered(
+        deployment,
+        slot,
+        role,
+        request_id,
+        None,
+        0,
+        time.time(),
+        key=key,
+        has_key=asked.key is not None and key is not None,
+    )
+
+
+def _to_tensors(methods: tuple[str, ...], answers: dict[str, Any]) -> list[Tensor]:
+    if len(methods) == 1:
+        return to_tensors(methods[0], answers[methods[0]])
+    return [tensor for name in methods for tensor in to_tensors(name, answers[name])]
 
 
 def _call(slot: Slot, methods: tuple[str, ...], rows: Any, n: int) -> dict[str, Any]:

@@ -170,7 +170,9 @@ def _asked(request: Any) -> Asked:
     method = None
     if "method" in request.parameters:
         method = request.parameters["method"].string_param
-    return Asked(tensors, request.id, method, [output.name for output in request.outputs])
+    key = request.parameters["key"].string_param if "key" in request.parameters else None
+    outputs = [output.name for output in request.outputs]
+    return Asked(tensors, request.id, method, outputs, key=key or None)
 
 
 def _contents(given: Any, shape: list[int], place: str) -> Any:

@@ -29,7 +29,8 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 _LENGTH = b"inference-header-content-length"
-_HEADER_NAMES = frozenset({b"content-length", _LENGTH, b"x-request-id", b"content-encoding"})
+_KEY = b"detent-key"
+_HEADER_NAMES = frozenset({b"content-length", _LENGTH, b"x-request-id", b"content-encoding", _KEY})
 _JSON = (b"content-type", b"application/json")
 _BINARY = (b"content-type", b"application/octet-stream")
 _PROBLEM = (b"content-type", b"application/problem+json")
@@ -84,6 +85,8 @@ class Application:
             deployment = engine.find(name)
             body = await self._body(headers, receive)
             asked = decode_request(body, _text(headers.get(_LENGTH)))
+            if _KEY in headers and asked.key is None:
+                asked.key = headers[_KEY].decode("latin-1")[:200]
             request_id = asked.id or request_id or engine.new_id()
             tensors, slot = await engine.answer(deployment, asked, request_id, version=version)
             encoded, n_json = encode_answer(

@@ -17,10 +17,18 @@ from prometheus_client import (
 )
 from prometheus_client import generate_latest as generate
 
+from detent.domain.rollout import Rollout, Signal
 from detent.inference.engine import Answered
+from detent.rollout.trial import Trials
 
 FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"  # prometheus-client looks there when it is imported
 _BUCKETS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5)
+_ENDS = {
+    "": "Difference",
+    "_low": "Lower bound, at every look, of the difference",
+    "_high": "Upper bound, at every look, of the difference",
+    "_limit": "What is allowed of the difference",
+}
 
 
 class Metrics:
@@ -58,6 +66,17 @@ class Metrics:
             multiprocess_mode="livemostrecent",
             **options,
         )
+        self._differences = {
+            end: Gauge(
+                f"detent_rollout_difference{end}",
+                f"{what} of bad outcomes, candidate minus baseline: failures, wrong answers",
+                ("model", "alias", "version", "phase", "metric"),
+                multiprocess_mode="livemostrecent",
+                **options,
+            )
+            for end, what in _ENDS.items()
+        }
+        self.trials: Trials | None = None
         self._children: dict[tuple[Any, Any], tuple[Counter, Counter, Histogram]] = {}
         if self._folder:
             _forget_dead(Path(self._folder))
@@ -84,6 +103,16 @@ class Metrics:
         (answers if answered.error is None else errors).inc()
         seconds.observe(answered.seconds)
 
+    def _show_rollout(self, rollout: Rollout) -> None:
+        for signal in rollout.signals:
+            labels = (
+                *(rollout.model, rollout.alias, str(rollout.candidate)),
+                *(str(signal.phase), signal.name),
+            )
+            for end, number in _ends_of(signal).items():
+                if number is not None:
+                    self._differences[end].labels(*labels).set(number)
+
     def switched(self, alias: str, version: int | None, changed_at: float) -> None:
         """Note what answers from now on."""
         model, _, name = alias.partition("@")
@@ -92,11 +121,22 @@ class Metrics:
 
     def show(self) -> tuple[bytes, str]:
         """Return the text for Prometheus, and its media type: of all workers together."""
+        for rollout in self.trials.rollouts() if self.trials else ():
+            self._show_rollout(rollout)
         if not self._folder:
             return generate(self._registry), CONTENT_TYPE_LATEST
         together = CollectorRegistry()
         multiprocess.MultiProcessCollector(together)  # type: ignore[no-untyped-call]
         return generate(together), CONTENT_TYPE_LATEST
+
+
+def _ends_of(signal: Signal) -> dict[str, float | None]:
+    return {
+        "": signal.difference,
+        "_low": signal.low,
+        "_high": signal.high,
+        "_limit": signal.limit,
+    }
 
 
 def _forget_dead(folder: Path) -> None:

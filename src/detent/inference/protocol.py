@@ -55,6 +55,7 @@ class Asked(msgspec.Struct):
     method: str | None = None  # the version's default
     outputs: list[str] | None = None  # those of the method
     binary: frozenset[str] | bool = False  # which outputs go back as bytes: all, some, none
+    key: str | None = None  # of whom it comes from: the same one tries the same version
 
 
 _requests = msgspec.json.Decoder(InferRequest)
@@ -123,6 +124,9 @@ def _asked(request: InferRequest, tensors: list[Tensor]) -> Asked:
     method = parameters.get("method")
     if method is not None and not isinstance(method, str):
         raise wrong("`parameters.method` is the name of a method", "parameters.method")
+    key = parameters.get("key")
+    if key is not None and not isinstance(key, str):
+        raise wrong("`parameters.key` is a text", "parameters.key")
     binary: frozenset[str] | bool = parameters.get("binary_data_output") is True
     names = None
     if request.outputs:
@@ -132,7 +136,7 @@ def _asked(request: InferRequest, tensors: list[Tensor]) -> Asked:
             for output in request.outputs
             if (output.parameters or {}).get("binary_data", binary) is True
         )
-    return Asked(tensors, request.id, method, names, binary)
+    return Asked(tensors, request.id, method, names, binary, key)
 
 
 def _header_length(text: str, size: int) -> int:

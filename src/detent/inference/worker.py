@@ -13,6 +13,7 @@ from typing import Any
 
 from detent.domain.reference import parse_reference
 from detent.inference.engine import Engine
+from detent.inference.feedback import add_feedback
 from detent.inference.health import Health
 from detent.inference.http import Application, make_routes
 from detent.inference.logs import log
@@ -20,6 +21,7 @@ from detent.inference.metrics import FOLDER_VARIABLE, Metrics
 from detent.inference.options import ServeOptions
 from detent.inference.tracing import find_tracer
 from detent.opening import open_stores
+from detent.rollout.trial import Trials
 from detent.runtime.follower import TICK_S, Follower
 from detent.settings import read_settings
 
@@ -54,22 +56,28 @@ def make_application(options: ServeOptions) -> Application:
         loading=health.loading,
         glance_s=_GLANCE_S,
     )
-    engine = Engine(stores, follower, batch_s=options.batch_s, observers=[metrics])
+    trials = Trials(stores, follower, trusted=options.trusted, tell=tell)
+    metrics.trials = trials
+    engine = Engine(stores, follower, batch_s=options.batch_s, observers=[metrics, trials])
     tracer = find_tracer()
     if tracer is not None:
         engine.observers.append(tracer)
     routes = make_routes(engine, metrics.show)
-    routes.router.lifespan_context = lambda _: _living(options, engine, health)
+    add_feedback(routes, engine, stores.predictions, trials)
+    routes.router.lifespan_context = lambda _: _living(options, engine, health, trials)
     return Application(engine, options, routes)
 
 
 @asynccontextmanager
-async def _living(options: ServeOptions, engine: Engine, health: Health) -> AsyncIterator[None]:
+async def _living(
+    options: ServeOptions, engine: Engine, health: Health, trials: Trials
+) -> AsyncIterator[None]:
     follower = engine.follower
     loop = asyncio.get_running_loop()
     follower.start()  # nothing is answered before, so nothing waits
     loop.add_reader(follower.bell.socket, _hear, follower)
     ticking = loop.create_task(_tick(follower))
+    trials.start()
     grpc = None
     if options.grpc_port is not None:
         from detent.inference.grpc_server import start_grpc
@@ -90,6 +98,7 @@ async def _living(options: ServeOptions, engine: Engine, health: Health) -> Asyn
         with suppress(asyncio.CancelledError):
             await ticking
         loop.remove_reader(follower.bell.socket)
+        await loop.run_in_executor(None, trials.close)
         follower.close()
         engine.close()
         log("left", aliases=list(options.aliases))

@@ -40,6 +40,11 @@ TOLD: Mapping[str, tuple[int, str]] = {
         " created_at created_by",
     ),
     "token": (1, "id name role models_json digest created_at created_by revoked_at"),
+    "rollout": (
+        1,
+        "id model alias candidate baseline entry plan_json status phase step created_at created_by"
+        " phase_at ended_at why decision",
+    ),
 }
 
 Key = tuple[Any, ...]

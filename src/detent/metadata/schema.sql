@@ -138,6 +138,35 @@ CREATE TABLE decision (
 );
 CREATE INDEX decision_alias ON decision (model, alias, id);
 
+CREATE TABLE rollout (                  -- a version on its way into an alias
+    id              INTEGER PRIMARY KEY,
+    model           TEXT   NOT NULL,
+    alias           TEXT   NOT NULL,
+    candidate       INTEGER NOT NULL,
+    baseline        INTEGER NOT NULL,    -- the version that was active when it began
+    entry           INTEGER NOT NULL,    -- the activation that it stands on
+    plan_json       TEXT   NOT NULL,
+    status          TEXT   NOT NULL,    -- running, paused, completed, rolled_back, stopped
+    phase           TEXT   NOT NULL,    -- shadow, canary, full
+    step            INTEGER NOT NULL,    -- of the canary, from 0
+    created_at      INTEGER NOT NULL,
+    created_by      TEXT   NOT NULL,
+    phase_at        INTEGER NOT NULL,    -- when phase, step or status changed
+    ended_at        INTEGER,
+    why             TEXT,
+    decision        INTEGER
+);
+CREATE UNIQUE INDEX rollout_running ON rollout (model, alias) WHERE ended_at IS NULL;
+CREATE INDEX rollout_alias ON rollout (model, alias, id);
+
+CREATE TABLE rollout_progress (         -- of one that goes on; the journal does not tell of it
+    rollout         INTEGER NOT NULL PRIMARY KEY REFERENCES rollout (id),
+    revision        INTEGER NOT NULL,    -- counts every write: who writes names the one it read
+    driver          TEXT,               -- the process that acts now
+    driven_until    INTEGER NOT NULL,
+    state_json      TEXT   NOT NULL     -- what was counted, and what it says
+);
+
 CREATE TABLE journal (
     seq             INTEGER PRIMARY KEY,
     created_at      INTEGER NOT NULL,

@@ -1,8 +1,8 @@
 """All tables of a registry, for one transaction or for single statements.
 
 Every SQL statement of detent is in this package: ``versions``, ``aliases``, ``evidence``,
-``journal``, and ``schema.sql``. They are in the dialect that SQLite and PostgreSQL share, with
-``:name`` parameters. A `Tables` never begins or ends a transaction.
+``rollouts``, ``journal``, and ``schema.sql``. They are in the dialect that SQLite and PostgreSQL
+share, with ``:name`` parameters. A `Tables` never begins or ends a transaction.
 """
 
 from detent.metadata.access import AccessTables
@@ -10,10 +10,19 @@ from detent.metadata.aliases import AliasTables
 from detent.metadata.copying import CopyTables
 from detent.metadata.evidence import EvidenceTables
 from detent.metadata.journal import JournalTables
+from detent.metadata.rollouts import RolloutTables
 from detent.metadata.versions import VersionTables
 
 
-class Tables(VersionTables, AliasTables, EvidenceTables, JournalTables, CopyTables, AccessTables):
+class Tables(
+    VersionTables,
+    AliasTables,
+    EvidenceTables,
+    RolloutTables,
+    JournalTables,
+    CopyTables,
+    AccessTables,
+):
     """Typed access to the tables, one method per statement."""
 
     def schema_version(self) -> int:

@@ -17,10 +17,14 @@ from detent.errors import ConflictError, DetentError, NotFoundError, RefusedErro
 from detent.registry.annotate import check_text
 from detent.registry.decide import decide, prepare
 from detent.registry.read import alias_reference, find_alias, resolve
+from detent.registry.rollout import end_with_alias, find_running, record_end
 from detent.registry.stores import Change, Stores, change
 
 if TYPE_CHECKING:
-    from detent.domain.evidence import Decision, Policy
+    from collections.abc import Sequence
+
+    from detent.domain.evidence import Decision, Policy, RuleResult
+    from detent.domain.rollout import Rollout, RolloutStatus
 
 _EVENTS = {
     ActivationKind.ACTIVATE: EventType.ALIAS_ACTIVATED,
@@ -37,6 +41,7 @@ def activate(
     reason: str | None = None,
     override: str | None = None,
     expected: int | None = None,
+    rollout: int | None = None,
     dry_run: bool = False,
 ) -> Activation:
     """Make a version the active one of an alias, if the gate lets it pass.
@@ -57,6 +62,8 @@ def activate(
         Why a person goes past the gate. Recorded; nothing overrides a withdrawal.
     expected : int, optional
         The entry that the caller took to be the newest one of this alias; 0 for none.
+    rollout : int, optional
+        The rollout that activates its candidate: it goes on. Any other of the alias ends.
     dry_run : bool, default=False
         Do and check everything, then undo it.
 
@@ -111,7 +118,7 @@ def activate(
                 decision=decision.id if decision else None,
                 override=override is not None,
             )
-            _insert(step, entry, decision)
+            _insert(step, entry, decision, rollout=rollout)
     if refused is not None:
         raise refused
     return entry
@@ -227,6 +234,112 @@ def rollback(
     return entry
 
 
+def take_back(
+    stores: Stores,
+    rollout: int,
+    *,
+    reason: str | None,
+    results: Sequence[RuleResult] = (),
+    status: RolloutStatus,
+    expected: Rollout | None = None,
+) -> tuple[Rollout, Activation | None]:
+    """End a rollout, so that no request is answered by its candidate any more.
+
+    An active candidate is rolled back. One that answered a share of the requests, or was found to
+    be harmful in the shadow, gets an entry of the same kind: the alias goes back from the candidate
+    to what it holds. So the servers acknowledge it, and the candidate is refused there from then
+    on. One that a person stops in the shadow leaves no entry.
+
+    Parameters
+    ----------
+    stores : Stores
+        The registry, and who acts.
+    rollout : int
+        Its number.
+    reason : str or None
+        Why.
+    results : sequence of RuleResult, optional
+        The evidence: kept as a decision.
+    status : RolloutStatus
+        How it ended: rolled back, or stopped.
+    expected : Rollout, optional
+        Where the caller took it to be.
+
+    Returns
+    -------
+    rollout : Rollout
+        As it ended.
+    entry : Activation or None
+        The new entry of the history.
+
+    Raises
+    ------
+    NotFoundError
+        If there is no such rollout.
+    ConflictError
+        If it has ended, or is not where `expected` was any more.
+    RefusedError
+        If the version before cannot be put back.
+    """
+    from detent.domain.rollout import Phase, RolloutStatus
+
+    with change(stores) as step:
+        tables = step.tables
+        found = find_running(step, rollout, expected)
+        current = find_alias(tables, Reference(model=found.model, alias=found.alias))
+        decision = _verdict(step, found, results) if results else None
+        if decision is not None:
+            tables.insert_decision(decision, at_us=step.at_us, is_refusal=False)
+        kept = decision.id if decision else None
+        if found.phase is Phase.SHADOW and status is RolloutStatus.STOPPED:
+            return record_end(step, found, status=status, why=reason, decision=kept), None
+        below = current.below
+        version = current.version
+        if found.phase is Phase.FULL:
+            target, _ = rollback_target(
+                current,
+                tables.activations_beneath(current),
+                name=current.name,
+                is_usable=lambda number: tables.is_usable(found.model, number),
+            )
+            version, below = target.version, target.below
+        entry = Activation(
+            entry=tables.next_entry(),
+            model=current.model,
+            alias=current.alias,
+            kind=ActivationKind.ROLLBACK,
+            version=version,
+            previous=found.candidate,
+            below=below,
+            at=step.at,
+            by=step.actor,
+            reason=reason,
+            decision=kept,
+        )
+        # Ended before the entry is there: it is not the alias that ends it.
+        ended = record_end(step, found, status=status, why=reason, decision=kept)
+        _insert(step, entry, decision)
+    return ended, entry
+
+
+def _verdict(step: Change, rollout: Rollout, results: Sequence[RuleResult]) -> Decision:
+    from detent.domain.evidence import Decision, Outcome
+
+    return Decision(
+        id=step.tables.next_decision(),
+        model=rollout.model,
+        alias=rollout.alias,
+        candidate=rollout.candidate,
+        baseline=rollout.baseline,
+        outcome=Outcome.FAIL,
+        results=tuple(results),
+        policy_digest=None,
+        at=step.at,
+        by=step.actor,
+        override=None,
+    )
+
+
 def hold(stores: Stores, name: str, *, reason: str | None = None, dry_run: bool = False) -> Hold:
     """Stop further activations of an alias until `release`. Rollback still works.
 
@@ -277,6 +390,7 @@ def _insert(
     entry: Activation,
     decision: Decision | None = None,
     passed: list[int] | None = None,
+    rollout: int | None = None,
 ) -> None:
     step.tables.insert_activation(entry, at_us=step.at_us)
     body: dict[str, Any] = {
@@ -295,6 +409,7 @@ def _insert(
     if passed:
         body["passed_over"] = passed
     step.record(_EVENTS[entry.kind], body)
+    end_with_alias(step, entry, rollout)
 
 
 def _check_expected(current: Activation | None, expected: int | None, name: str) -> None:

@@ -181,6 +181,29 @@ def _token_revoked(rows: Rows, link: Link, body: Body) -> None:
     rows["token"][(body["token"],)]["revoked_at"] = link.at_us
 
 
+def _rollout_started(rows: Rows, link: Link, body: Body) -> None:
+    same = ("model", "alias", "candidate", "baseline", "entry", "phase", "step")
+    rows["rollout"][(body["rollout"],)] = {
+        **{name: body[name] for name in same},
+        "plan_json": _json(body["plan"]),
+        "status": "running",
+        "created_at": link.at_us,
+        "created_by": link.actor,
+        "phase_at": link.at_us,
+        "ended_at": None,
+        "why": None,
+        "decision": None,
+    }
+
+
+def _rollout_changed(rows: Rows, link: Link, body: Body) -> None:
+    same = ("status", "phase", "step", "entry", "why", "decision")
+    told = {name: body[name] for name in same} | {"phase_at": link.at_us}
+    if link.type == EventType.ROLLOUT_ENDED:
+        told["ended_at"] = link.at_us
+    rows["rollout"][(body["rollout"],)].update(told)
+
+
 _NOT_HELD: Row = {"held_at": None, "held_by": None, "held_reason": None}
 
 
@@ -213,4 +236,7 @@ _TELLERS: Mapping[str, Callable[[Rows, Link, Body], None]] = {
     EventType.VERSION_EVALUATED: _evaluated,
     EventType.TOKEN_CREATED: _token_made,
     EventType.TOKEN_REVOKED: _token_revoked,
+    EventType.ROLLOUT_STARTED: _rollout_started,
+    EventType.ROLLOUT_PHASE_CHANGED: _rollout_changed,
+    EventType.ROLLOUT_ENDED: _rollout_changed,
 }

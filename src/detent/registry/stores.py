@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from detent.blobs.base import Blobs
     from detent.metadata.base import Metadata
+    from detent.metadata.predictions import Predictions
     from detent.metadata.tables import Tables
 
 
@@ -45,6 +46,27 @@ class Stores:
         self.actor = actor
         self.clock = clock
         self._open_blobs = open_blobs
+
+    @cached_property
+    def predictions(self) -> Predictions:
+        """What versions answered while rollouts ran: a file beside the rows, or in memory."""
+        import os.path
+
+        from detent.metadata.predictions import FILE, Predictions
+
+        folder = self.metadata.location
+        return Predictions(os.path.join(folder, FILE) if os.path.isdir(folder) else None)
+
+    def acting_as(self, actor: str) -> Stores:
+        """Return the same stores, seen by another actor."""
+        other = Stores(
+            metadata=self.metadata,
+            open_blobs=lambda: self.blobs,
+            actor=actor,
+            clock=self.clock,
+        )
+        other.predictions = self.predictions
+        return other
 
     @cached_property
     def blobs(self) -> Blobs:

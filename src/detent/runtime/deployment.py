@@ -56,6 +56,7 @@ class Deployment:
         self.standby: Slot | None = None
         self.candidate: Slot | None = None
         self.router: Router | None = None
+        self.candidate_timeout_s = 1.0
         self.entry = 0
         self.acknowledged = 0
         self.problem: str | None = None
@@ -115,6 +116,7 @@ class Deployment:
             self.active = slot
             self.entry = entry
             self.problem, self.problem_entry = None, 0
+            self._end_trial()
             if before is not None and before is not slot:
                 self.standby = before
                 self._draining.append(before)
@@ -126,6 +128,46 @@ class Deployment:
             if slot is not self.active:
                 self.standby = slot
 
+    def try_out(
+        self, slot: Slot, entry: int, router: Router | None, *, timeout_s: float = 1.0
+    ) -> bool:
+        """Put a candidate beside the active slot, if it still answers by an entry; say whether.
+
+        It has failed on a request that it does not answer within `timeout_s`.
+
+        A swap ends the trial: when an entry is acknowledged, no candidate answers that stood on
+        an earlier one.
+        """
+        with self._lock:
+            if entry != self.entry or slot is self.active:
+                return False
+            if self.candidate is not slot:
+                self._end_trial()
+            self.candidate, self.router = slot, router
+            self.candidate_timeout_s = timeout_s
+            return True
+
+    def end_trial(self) -> None:
+        """Take the candidate away."""
+        with self._lock:
+            self._end_trial()
+
+    def acquire_active(self) -> Slot:
+        """Return the active slot, for a request that the candidate failed on. `release` it.
+
+        Raises
+        ------
+        NotFoundError
+            If the alias holds no version.
+        UnavailableError
+            If the version it holds is not loaded here.
+        """
+        with self._lock:
+            if self.active is None:
+                raise self._nothing()
+            self.active.n_running += 1
+            return self.active
+
     def refuse(self, entry: int, problem: str) -> None:
         """Keep the slot that answers, and say why it does not answer by a newer entry."""
         with self._lock:
@@ -136,6 +178,11 @@ class Deployment:
         """Whether every answer that began before the last swap is finished."""
         with self._lock:
             return self._drain()
+
+    def _end_trial(self) -> None:
+        slot, self.candidate, self.router = self.candidate, None, None
+        if slot is not None and slot is not self.active:
+            self._draining.append(slot)
 
     def _drain(self) -> bool:
         self._draining = [

@@ -1,0 +1,67 @@
+"""Asking a candidate for a request of a user: in threads of its own, with a limit of time.
+
+A version on trial may hang, and the thread that it hangs in is lost. So it gets none of those that
+the active version needs, and a few at most: whoever comes when all hang is not kept waiting.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+MOST_RUNNING = 16
+
+
+class CandidateError(Exception):
+    """The candidate did not answer, for a reason that is its own."""
+
+
+class Aside:
+    """Runs calls in daemon threads, a few at a time. For one event loop."""
+
+    def __init__(self, *, most: int = MOST_RUNNING) -> None:
+        self._most = most
+        self._n_running = 0
+
+    async def run(self, work: Callable[[], T], *, timeout_s: float) -> T:
+        """Return what a call returns.
+
+        Raises
+        ------
+        CandidateError
+            If it takes longer than that, or too many calls are running still.
+        Exception
+            What the call raised.
+        """
+        if self._n_running >= self._most:
+            raise CandidateError(f"{self._n_running} earlier requests wait for an answer still")
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+
+        def settle(result: T | None, error: BaseException | None) -> None:
+            self._n_running -= 1
+            if future.done():  # nobody waits any more
+                return
+            if error is not None:
+                future.set_exception(error)
+            else:
+                future.set_result(result)  # type: ignore[arg-type]  # what the call returned
+
+        def run() -> None:
+            result, error = None, None
+            try:
+                result = work()
+            except BaseException as raised:
+                error = raised
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(settle, result, error)
+
+        self._n_running += 1
+        threading.Thread(target=run, name="detent-candidate", daemon=True).start()
+        try:
+            return await asyncio.wait_for(future, timeout_s)
+        except TimeoutError:
+            raise CandidateError(f"no answer in {timeout_s:g} s") from None

@@ -1,0 +1,64 @@
+"""The route for labels: what was true, sent when it is known."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from fastapi import FastAPI, Request
+from starlette.concurrency import run_in_threadpool
+
+from detent.errors import InvalidError
+from detent.inference.engine import Engine
+from detent.metadata.predictions import Predictions
+from detent.rollout.feedback import Label, give_label
+from detent.rollout.trial import Trials
+
+_LIMIT = 1024 * 1024
+
+
+class Feedback(msgspec.Struct, forbid_unknown_fields=True):
+    """The label of one row of a request."""
+
+    id: str
+    label: bool | int | float | str | list[Any]
+    row: int = 0
+
+
+_decoder = msgspec.json.Decoder(Feedback)
+
+
+def add_feedback(api: FastAPI, engine: Engine, predictions: Predictions, trials: Trials) -> None:
+    """Add the route to the application of a worker."""
+
+    @api.post("/v2/models/{name}/feedback")
+    async def feedback(name: str, request: Request) -> dict[str, Any]:
+        model = engine.find(name).model
+        given = _read(await request.body())
+
+        def join() -> None:
+            try:
+                trials.recorder.flush()  # what this process answered a moment ago
+                give_label(predictions, model, given)
+            finally:
+                predictions.close()
+
+        await run_in_threadpool(join)
+        return {"id": given.request_id, "row": given.row, "joined": True}
+
+
+def _read(body: bytes) -> Label:
+    if len(body) > _LIMIT:
+        raise InvalidError("the body is larger than one label", details={"field": "body"})
+    try:
+        given = _decoder.decode(body)
+    except msgspec.ValidationError as error:
+        text, _, path = str(error).partition(" - at `$")
+        field = path.rstrip("`").lstrip(".") or "body"
+        raise InvalidError(
+            f"the feedback is not `id`, `label` and perhaps `row`: {text}",
+            details={"field": field},
+        ) from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise InvalidError(f"the body is not JSON: {error}", details={"field": "body"}) from None
+    return Label(request_id=given.id, label=given.label, row=given.row)
