@@ -62,6 +62,10 @@ def candidates(words: list[str]) -> list[str]:
         found = ["bash", "zsh", "fish"]
     elif command == "policy" and len(names) == 1:
         found = ["show", "set"]
+    elif command == "rollout" and len(names) == 1:
+        found = ["start", "status", "advance", "pause", "resume", "stop", "labels-wanted"]
+    elif command == "rollout" and names[1] == "start" and len(names) == 3:
+        found = _aliases_of(names[2], before)
     else:
         found = _references(command, last, before)
     return [candidate for candidate in found if candidate.startswith(last)]

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from detent.domain.alias import AliasStatus
     from detent.domain.evidence import Evaluation
+    from detent.domain.rollout import Rollout
     from detent.domain.server import Server
     from detent.domain.version import Version
 
@@ -30,22 +31,25 @@ def _status_arguments(parser: argparse.ArgumentParser) -> None:
 def _status(call: Call) -> None:
     found = call.registry.list_status(call.name, at=call.at)
     servers = call.registry.servers(call.name) if call.at is None else []
-    call.output.fields(aliases=found, servers=servers)
+    rollouts = call.registry.rollouts(call.name, running=True) if call.at is None and found else []
+    call.output.fields(aliases=found, servers=servers, rollouts=rollouts)
     if call.at is not None and call.name and "@" in call.name:
         _say_then(call, found[0])
         return
     now = utc_now()
     if found or not call.output.is_terminal:
         call.output.table(
-            ("MODEL", "ALIAS", "ACTIVE", "SINCE", "BY", "WHY", "HOLD", "SERVERS"),
-            [_status_row(item, servers, now) for item in found],
+            ("MODEL", "ALIAS", "ACTIVE", "SINCE", "BY", "WHY", "HOLD", "SERVERS", "ROLLOUT"),
+            [_status_row(item, servers, rollouts, now) for item in found],
         )
     say_problems(call, servers)
     if not found:
         call.output.aside("no alias holds a version yet: `detent activate MODEL/1 production`")
 
 
-def _status_row(item: AliasStatus, servers: list[Server], now: datetime) -> tuple[Cell, ...]:
+def _status_row(
+    item: AliasStatus, servers: list[Server], rollouts: list[Rollout], now: datetime
+) -> tuple[Cell, ...]:
     entry = item.activation
     following = [s for s in servers if (s.model, s.alias) == (item.model, item.alias)]
     return (
@@ -57,6 +61,7 @@ def _status_row(item: AliasStatus, servers: list[Server], now: datetime) -> tupl
         _why(entry),
         "on hold" if item.hold else "-",
         describe(following, entry),
+        next((f"v{r.candidate} {r.where}" for r in rollouts if r.name == item.name), "-"),
     )
 
 

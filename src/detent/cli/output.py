@@ -23,6 +23,7 @@ class Output:
         self.as_json = as_json
         self.is_terminal = sys.stdout.isatty() and not as_json
         self.color = color and _wants_color(self.is_terminal)
+        self.is_finished = False  # a command that prints one object after the other does it itself
         self._fields: dict[str, Any] = {}
         self._warnings: list[str] = []
 
@@ -70,7 +71,7 @@ class Output:
 
     def finish(self, command: str) -> None:
         """Print the JSON object."""
-        if self.as_json:
+        if self.as_json and not self.is_finished:
             import msgspec
 
             body = {"schema": f"detent.{command}/1", **self._fields, "warnings": self._warnings}

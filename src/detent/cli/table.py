@@ -25,6 +25,8 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "withdraw": ("change", "change", "never activate this version again"),
     "delete": ("change", "change", "delete a version"),
     "note": ("change", "change", "say something about a version, or why an alias changed"),
+    "rollout": ("rollout", "run", "replace the active version in phases, and go back by itself"),
+    "feedback": ("rollout", "run", "join true answers to what was predicted"),
     "serve": ("serve", "run", "answer requests with what an alias holds, and follow it"),
     "init": ("keep", "keep", "make a registry in .detent/"),
     "register": ("keep", "keep", "keep a file or folder as the next version of a model"),

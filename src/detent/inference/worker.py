@@ -44,7 +44,7 @@ def make_application(options: ServeOptions) -> Application:
     def tell(event: str, fields: dict[str, Any]) -> None:
         if event == "switched":
             metrics.switched(fields["alias"], fields["to"], fields.pop("at").timestamp())
-        log(event, is_problem=event not in ("switched", "can_again"), **fields)
+        log(event, is_problem=event not in ("switched", "can_again", "rollout"), **fields)
 
     follower = Follower(
         stores,

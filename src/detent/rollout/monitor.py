@@ -445,8 +445,9 @@ def _signal(
     plan: Plan,
     evidence: dict[str, Any],
 ) -> Signal:
-    limit = _margins(plan, name)[1]
-    text = f"{name} {band_text(difference, low, high)}, limit {points(limit)} (n = {n:,})"
+    worse, not_safe = _margins(plan, name)
+    limit = worse if verdict == "harm" else not_safe
+    text = f"{name} {band_text(difference, low, high)}, allowed {points(limit)} (n = {n:,})"
     return Signal(
         name=name,
         phase=phase,

@@ -80,6 +80,7 @@ def live_through_everything(stores: Stores) -> Registry:
     registry.delete("fraud/5", reason="a mistake")
     registry.hold("fraud@staging", reason="holiday")
     _judge(registry, stores)
+    _roll_out(registry, stores)
     return registry
 
 
@@ -96,6 +97,27 @@ def _judge(registry: Registry, stores: Stores) -> None:
     registry.approve("fraud/6", "production", reason="looked at it")
     with suppress(RefusedError):
         registry.activate("fraud/6", "production")
+
+
+def _roll_out(registry: Registry, stores: Stores) -> None:
+    from detent.domain.evidence import Outcome, RuleResult
+    from detent.domain.rollout import RolloutStatus
+    from detent.registry.activate import take_back
+    from detent.registry.rollout import complete_rollout
+
+    registry.activate("wine/1", "staging")
+    register_bytes(stores, "wine", b"better wine", note="more grapes")
+    register_bytes(stores, "wine", b"other wine", note="other grapes")
+    rollout = registry.start_rollout("wine/2", "staging", canary="10%,50%", labels="none")
+    registry.pause_rollout(rollout.id, reason="a holiday")
+    registry.resume_rollout(rollout.id)
+    for _ in range(3):
+        registry.advance_rollout(rollout.id)
+    complete_rollout(stores, rollout.id)
+    rollout = registry.start_rollout("wine/3", "staging")
+    harm = RuleResult(rule="error_rate", outcome=Outcome.FAIL, text="9 of 9 requests failed")
+    status = RolloutStatus.ROLLED_BACK
+    take_back(stores, rollout.id, reason=harm.text, results=[harm], status=status)
 
 
 class _Constant:
