@@ -22,8 +22,8 @@ _RANGES: dict[str, tuple[float, float]] = {
     "max_labels": (1, 10**9),
     "margin": (1e-6, 0.5),
     "alpha": (1e-6, 0.2),
-    "error_limit": (0, 0.9),
-    "slow_limit": (0, 0.9),
+    "error_limit": (1e-4, 0.9),
+    "slow_limit": (1e-4, 0.9),
     "timeout_s": (0.001, 3600),
 }
 
@@ -75,6 +75,12 @@ def check_plan(plan: Plan) -> Plan:
         raise InvalidError(
             f"a plan without shadow and canary is no rollout{NOTHING}",
             hint="to activate at once: `detent activate`",
+        )
+    if plan.labels is Labels.DISAGREEMENTS and plan.label_window_s == 0:
+        raise InvalidError(
+            "rows that need no label have to wait for those that do, so the label window cannot be"
+            f" 0{NOTHING}",
+            hint="say after how long the labels are there: --label-window 1d",
         )
     for name in ("loss_bound", "slo_s"):
         value = getattr(plan, name)
