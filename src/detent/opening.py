@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from detent.blobs.base import Blobs
     from detent.operations import Operations
 
+PREDICTIONS = "predictions.db"
+
 
 def connect(
     url: str | Path | None = None, *, user: str | None = None, blobs: str | Path | None = None
@@ -100,6 +102,7 @@ def open_stores(settings: Settings) -> Stores:
         metadata=SqliteMetadata(os.path.join(folder, "detent.db")),
         open_blobs=lambda: _open_local(os.path.join(folder, "blobs")),
         actor=settings.user,
+        predictions_path=os.path.join(folder, PREDICTIONS),
     )
 
 
@@ -114,11 +117,22 @@ def _postgres(settings: Settings) -> Stores:
         )
     with _extra("postgres"):
         from detent.metadata.postgres import PostgresMetadata
+    metadata = PostgresMetadata(url)
     return Stores(
-        metadata=PostgresMetadata(url),
+        metadata=metadata,
         open_blobs=lambda: _open_blobs(blobs, settings),
         actor=settings.user,
+        predictions_path=_place_on_this_machine(metadata.location),
     )
+
+
+def _place_on_this_machine(location: str) -> str:
+    """Return where this machine keeps what its servers answered, for a registry elsewhere."""
+    from hashlib import sha256
+
+    state = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")
+    name = sha256(location.encode()).hexdigest()[:16]
+    return os.path.join(state, "detent", name, PREDICTIONS)
 
 
 def _open_blobs(url: str, settings: Settings) -> Blobs:

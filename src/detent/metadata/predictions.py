@@ -14,7 +14,6 @@ from importlib import resources
 
 from detent.errors import UnavailableError
 
-FILE = "predictions.db"
 _TIMEOUT_S = 5.0
 
 Answer = tuple[str | None, float | None]  # JSON text, score
@@ -223,7 +222,7 @@ class Predictions:
             if found is None or found[1] != os.getpid():  # a fork must not use its parent's
                 found = self._local.connection = (_connect(self.path), os.getpid())
             yield found[0]
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OSError) as error:
             raise UnavailableError(
                 f"the store of predictions at {self.path or 'memory:'} cannot be used now: {error}",
                 hint="what answers is not affected; a damaged `predictions.db` may be moved away",
@@ -237,6 +236,8 @@ _ROW = """r.id, r.request_id, p.row, r.at, r.version, p.answer, r.shadow_version
 
 
 def _connect(path: str) -> sqlite3.Connection:
+    if path != ":memory:":
+        os.makedirs(os.path.dirname(path), exist_ok=True)
     db = sqlite3.connect(path, isolation_level=None, timeout=_TIMEOUT_S, check_same_thread=False)
     try:
         db.execute("PRAGMA foreign_keys=ON")

@@ -126,7 +126,8 @@ class RolloutTables(Statements):
         """Write progress if the revision is still the expected one; return whether it was."""
         return bool(
             self._all(
-                """INSERT INTO rollout_progress (rollout, revision, driver, driven_until, state_json)
+                """INSERT INTO rollout_progress
+                    (rollout, revision, driver, driven_until, state_json)
                 VALUES (:rollout, :revision, :driver, :until, :state)
                 ON CONFLICT (rollout) DO UPDATE SET revision = excluded.revision,
                     driver = excluded.driver, driven_until = excluded.driven_until,

@@ -32,6 +32,8 @@ class Stores:
         Who acts.
     clock : callable
         Gives the present time, aware.
+    predictions_path : str, optional
+        The file of this machine that keeps what versions answered; by default it is in memory.
     """
 
     def __init__(
@@ -41,21 +43,20 @@ class Stores:
         open_blobs: Callable[[], Blobs],
         actor: str,
         clock: Callable[[], datetime] = utc_now,
+        predictions_path: str | None = None,
     ) -> None:
         self.metadata = metadata
         self.actor = actor
         self.clock = clock
         self._open_blobs = open_blobs
+        self._predictions_path = predictions_path
 
     @cached_property
     def predictions(self) -> Predictions:
-        """What versions answered while rollouts ran: a file beside the rows, or in memory."""
-        import os.path
+        """What versions answered while rollouts ran."""
+        from detent.metadata.predictions import Predictions
 
-        from detent.metadata.predictions import FILE, Predictions
-
-        folder = self.metadata.location
-        return Predictions(os.path.join(folder, FILE) if os.path.isdir(folder) else None)
+        return Predictions(self._predictions_path)
 
     def acting_as(self, actor: str) -> Stores:
         """Return the same stores, seen by another actor."""
