@@ -1359,12 +1359,13 @@ class Registry:
         Raises
         ------
         NotFoundError
-            If there is no such file.
+            If there is no such file, or no registry.
         InvalidError
             If the file is neither.
         """
         from detent.rollout.feedback import join_labels
 
+        _ = self._stores.metadata.current  # where there is no registry, none is begun by a label
         return join_labels(self._stores.predictions, labels, model=model)
 
     # Serve --------------------------------------------------------------------------------

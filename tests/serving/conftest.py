@@ -32,6 +32,11 @@ def hangs(X):
         threading.Event().wait()
     return X[:, 0]
 
+def hangs_at_13(X):
+    if X[0, 0] == 13:
+        threading.Event().wait()
+    return X[:, 0]
+
 def raises(X):
     if X[0, 0] == 13:
         raise RuntimeError("thirteen")

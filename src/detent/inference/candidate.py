@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections import Counter
 from collections.abc import Callable
 from typing import TypeVar
+
+from detent.runtime.slot import Slot
 
 T = TypeVar("T")
 MOST_RUNNING = 16
@@ -20,14 +23,14 @@ class CandidateError(Exception):
 
 
 class Aside:
-    """Runs calls in daemon threads, a few at a time. For one event loop."""
+    """Runs calls in daemon threads, a few at a time for each version. For one event loop."""
 
     def __init__(self, *, most: int = MOST_RUNNING) -> None:
         self._most = most
-        self._n_running = 0
+        self._running: Counter[Slot] = Counter()
 
-    async def run(self, work: Callable[[], T], *, timeout_s: float) -> T:
-        """Return what a call returns.
+    async def run(self, slot: Slot, work: Callable[[], T], *, timeout_s: float) -> T:
+        """Return what a call to a version returns.
 
         Raises
         ------
@@ -36,13 +39,15 @@ class Aside:
         Exception
             What the call raised.
         """
-        if self._n_running >= self._most:
-            raise CandidateError(f"{self._n_running} earlier requests wait for an answer still")
+        if self._running[slot] >= self._most:
+            raise CandidateError(f"{self._most} earlier requests wait for an answer still")
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
 
         def settle(result: T | None, error: BaseException | None) -> None:
-            self._n_running -= 1
+            self._running[slot] -= 1
+            if not self._running[slot]:
+                del self._running[slot]
             if future.done():  # nobody waits any more
                 return
             if error is not None:
@@ -59,7 +64,7 @@ class Aside:
             if not loop.is_closed():
                 loop.call_soon_threadsafe(settle, result, error)
 
-        self._n_running += 1
+        self._running[slot] += 1
         threading.Thread(target=run, name="detent-candidate", daemon=True).start()
         try:
             return await asyncio.wait_for(future, timeout_s)

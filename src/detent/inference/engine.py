@@ -209,7 +209,9 @@ class Engine:
             methods = self._read(answered, asked)
             rows, n = answered.rows, answered.n_rows
             answered.answers = await self._aside.run(
-                lambda: _call(slot, methods, rows, n), timeout_s=deployment.candidate_timeout_s
+                slot,
+                lambda: _call(slot, methods, rows, n),
+                timeout_s=deployment.candidate_timeout_s,
             )
             tensors = _to_tensors(methods, answered.answers)
         except Exception as error:

@@ -129,7 +129,9 @@ class Trials:
         slot = answered.deployment.find(asked)
         if slot is None or draw(rollout.id, answered.request_id, what="shadow") >= share:
             return
-        methods = tuple(answered.answers) or (slot.default,)
+        # A version that failed has answered to no method; a plain function has one only.
+        asked_for = tuple(answered.answers) or (slot.default,)
+        methods = tuple(name if name in slot.methods else slot.default for name in asked_for)
         job = Shadowed(slot, methods, answered.rows, lambda job: self._keep(answered, rollout, job))
         if not trial.shadow.put(job):
             self._keep(answered, rollout)

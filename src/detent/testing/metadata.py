@@ -15,6 +15,7 @@ import multiprocessing
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -23,9 +24,10 @@ import pytest
 from detent.domain.clock import from_us
 from detent.domain.events import EventType, check_chain
 from detent.domain.evidence import Evaluation
+from detent.domain.rollout import Phase, Plan, Rollout, RolloutStatus
 from detent.domain.server import Server
 from detent.domain.version import Version
-from detent.errors import InvalidError, NotFoundError, UnavailableError
+from detent.errors import ConflictError, InvalidError, NotFoundError, UnavailableError
 from detent.metadata.base import SCHEMA_VERSION, Metadata
 from detent.metadata.tables import Tables
 
@@ -307,6 +309,43 @@ class MetadataContract:
         assert metadata.current.newest_evaluation("fraud") == 5
         assert metadata.current.newest_evaluation("wine") == 0
 
+    def test_an_alias_has_one_running_rollout(self, metadata: Metadata) -> None:
+        rollout = _rollout(1)
+        with metadata.write() as tables:
+            tables.insert_rollout(rollout)
+        with pytest.raises(ConflictError), metadata.write() as tables:
+            tables.insert_rollout(_rollout(2))
+        ended = replace(
+            rollout, status=RolloutStatus.STOPPED, why="another day", ended_at=from_us(2)
+        )
+        with metadata.write() as tables:
+            tables.update_rollout(ended)
+            assert not tables.has_running_rollout("fraud", "production")
+            tables.insert_rollout(_rollout(2))
+        with metadata.read() as tables:
+            assert tables.find_rollout(1) == ended
+            assert tables.find_running_rollout("fraud", "production") == _rollout(2)
+            assert tables.list_rollouts("fraud") == [_rollout(2), ended]
+            assert tables.list_rollouts("fraud", "staging") == []
+            assert tables.list_rollouts(running=True) == [_rollout(2)]
+            assert tables.next_rollout() == 3
+
+    def test_of_two_that_count_one_is_too_late(self, metadata: Metadata) -> None:
+        with metadata.write() as tables:
+            tables.insert_rollout(_rollout(1))
+        seen = metadata.current.find_progress(1)
+        assert (seen.revision, seen.driver, seen.state) == (0, None, {})
+        taken = []
+        for driver in ("one", "other"):
+            with metadata.write() as tables:
+                mine = replace(seen, revision=1, driver=driver, state={"waits_for": [driver]})
+                taken.append(tables.put_progress(mine, expected=seen.revision))
+        assert taken == [True, False]
+        assert metadata.current.find_progress(1).driver == "one"
+        found = metadata.current.find_rollout(1)
+        assert found is not None
+        assert found.waits_for == ("one",)
+
     def test_what_servers_say_is_seen_and_moves_nothing_else(self, metadata: Metadata) -> None:
         before = metadata.change_counter(), metadata.current.journal_head()
         assert metadata.servers.list_servers() == []
@@ -434,6 +473,24 @@ def _until_written(write: Callable[[], None]) -> None:
             return write()
         except UnavailableError:
             continue
+
+
+def _rollout(id: int) -> Rollout:
+    return Rollout(
+        id=id,
+        model="fraud",
+        alias="production",
+        candidate=2,
+        baseline=1,
+        entry=1,
+        plan=Plan(canary=(0.05, 0.5), slo_s=0.2),
+        status=RolloutStatus.RUNNING,
+        phase=Phase.SHADOW,
+        step=0,
+        at=from_us(1),
+        by="ana",
+        phase_at=from_us(1),
+    )
 
 
 def _write(metadata: Metadata, model: str) -> None:

@@ -28,7 +28,7 @@ def test_status_is_tab_separated_when_piped(run: Run, registry: detent.Registry)
     assert header[:4] == ["MODEL", "ALIAS", "ACTIVE", "SINCE"]
     assert row[:3] == ["churn", "production", "v2"]
     assert row[3].endswith("Z")
-    assert row[4:] == ["ana", "weekly retrain", "-", "-"]
+    assert row[4:] == ["ana", "weekly retrain", "-", "-", "-"]
     assert "\x1b" not in result.out
 
 

@@ -109,7 +109,9 @@ def test_completion_offers_what_is_there() -> None:
         assert result.stderr == ""
         return result.stdout.split()
 
-    assert offered("roll") == ["rollback"]
+    assert offered("rollb") == ["rollback"]
+    assert offered("rollout", "st") == ["start", "status", "stop"]
+    assert offered("rollout", "start", "churn/3", "p") == ["production"]
     assert offered("rollback", "ch") == ["churn@production"]
     assert offered("show", "ch") == ["churn@production", "churn/"]
     assert offered("show", "churn/") == ["churn/3", "churn/2", "churn/1"]
