@@ -76,6 +76,12 @@ class Metrics:
             )
             for end, what in _ENDS.items()
         }
+        self._dropped = Gauge(
+            "detent_rollout_requests_dropped",
+            "Requests that were not kept, or not asked in the shadow: too many at once",
+            multiprocess_mode="livesum",
+            **options,
+        )
         self.trials: Trials | None = None
         self._children: dict[tuple[Any, Any], tuple[Counter, Counter, Histogram]] = {}
         if self._folder:
@@ -121,8 +127,10 @@ class Metrics:
 
     def show(self) -> tuple[bytes, str]:
         """Return the text for Prometheus, and its media type: of all workers together."""
-        for rollout in self.trials.rollouts() if self.trials else ():
-            self._show_rollout(rollout)
+        if self.trials is not None:
+            self._dropped.set(self.trials.dropped())
+            for rollout in self.trials.rollouts():
+                self._show_rollout(rollout)
         if not self._folder:
             return generate(self._registry), CONTENT_TYPE_LATEST
         together = CollectorRegistry()

@@ -96,14 +96,15 @@ class Predictions:
         Up to the first request that has to wait still, so that none is passed over.
         """
         with self._open() as db:
-            (first,) = db.execute(
-                "SELECT MIN(id) FROM request WHERE rollout = ? AND id > ? AND at > ?",
+            waiting = db.execute(
+                """SELECT id FROM request WHERE rollout = ? AND id > ? AND at > ?
+                ORDER BY id LIMIT 1""",
                 (rollout, last, before_us),
             ).fetchone()
             ids = db.execute(
                 """SELECT id FROM request WHERE rollout = ? AND id > ? AND id < ?
                 ORDER BY id LIMIT ?""",
-                (rollout, last, first or 2**62, limit),
+                (rollout, last, waiting[0] if waiting else 2**62, limit),
             ).fetchall()
             if not ids:
                 return [], last
@@ -125,16 +126,6 @@ class Predictions:
             ).fetchall()
         found = [_to_row(row) for row in rows]
         return found, found[-1].number if found else last
-
-    def count_waiting(self, rollout: int, last: int) -> tuple[int, int]:
-        """Return how many rows behind a request have a label already, and how many there are."""
-        with self._open() as db:
-            labelled, rows = db.execute(
-                """SELECT COUNT(p.label), COUNT(*) FROM request r
-                JOIN prediction p ON p.request = r.id WHERE r.rollout = ? AND r.id > ?""",
-                (rollout, last),
-            ).fetchone()
-        return int(labelled), int(rows)
 
     def list_disagreements(self, rollout: int, *, since_us: int, limit: int) -> list[Row]:
         """Return rows without a label that were answered differently, oldest first."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from detent.domain.clock import from_us, to_us
+from detent.domain.value import value
 from detent.metadata.statements import Statements, converter
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ _ROLLOUT = """id, model, alias, candidate, baseline, entry, plan_json, status, p
     created_at, created_by, phase_at, ended_at, why, decision"""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Progress:
     """How far the counting of a rollout is, and who counts.
 
@@ -180,10 +180,10 @@ def plan_from_json(found: dict[str, Any]) -> Plan:
     )
 
 
-def _to_json(value: Any) -> str:
+def _to_json(content: Any) -> str:
     from detent.domain.digest import canonical_json
 
-    return canonical_json(value).decode()
+    return canonical_json(content).decode()
 
 
 @converter

@@ -93,11 +93,21 @@ class Driver:
             return None
         counts = self._count(monitor.from_json(progress.state.get("counts")), rollout, now)
         signals = (*monitor.read_signals(counts, rollout), *self._look_for_drift(rollout))
-        move = next_move(rollout, counts, signals, now=now)
+        move = self._decide(rollout, counts, signals, now)
         if not self._take(progress, counts, signals, move, now):
             return None
         self._act(rollout, move)
         return move
+
+    def _decide(
+        self, rollout: Rollout, counts: Counts, signals: tuple[Signal, ...], now: datetime
+    ) -> Move:
+        tables = self._stores.metadata.current
+        if rollout.phase is not Phase.FULL and not tables.is_usable(
+            rollout.model, rollout.candidate
+        ):
+            return GiveUp(why=f"v{rollout.candidate} was withdrawn or deleted")
+        return next_move(rollout, counts, signals, now=now)
 
     def _count(self, counts: Counts, rollout: Rollout, now: datetime) -> Counts:
         predictions, plan = self._stores.predictions, rollout.plan

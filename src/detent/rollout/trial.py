@@ -82,6 +82,7 @@ class Trials:
         )
         self._trials: Mapping[str, _Trial] = {}
         self._loading: set[tuple[str, int]] = set()
+        self._dropped_before = 0  # by shadows that are gone
         self._problem: str | None = None
         self._end = threading.Event()
         self._thread: threading.Thread | None = None
@@ -108,7 +109,7 @@ class Trials:
     def dropped(self) -> int:
         """Return how many requests were not kept, or not asked in the shadow."""
         in_shadow = sum(trial.shadow.n_dropped for trial in self._trials.values())
-        return self.recorder.n_dropped + in_shadow
+        return self.recorder.n_dropped + in_shadow + self._dropped_before
 
     # Observing: where answers are given, so quick ----------------------------------------------
 
@@ -193,6 +194,7 @@ class Trials:
         kept = {id(trial.shadow) for trial in trials.values()}
         for trial in before.values():
             if id(trial.shadow) not in kept:
+                self._dropped_before += trial.shadow.n_dropped
                 trial.shadow.close()
 
     def _take_part(self, deployment: Deployment, rollout: Rollout) -> bool:

@@ -26,6 +26,7 @@ from detent.domain.events import EventType, check_chain
 from detent.domain.evidence import Evaluation
 from detent.domain.rollout import Phase, Plan, Rollout, RolloutStatus
 from detent.domain.server import Server
+from detent.domain.value import replace as replace_value
 from detent.domain.version import Version
 from detent.errors import ConflictError, InvalidError, NotFoundError, UnavailableError
 from detent.metadata.base import SCHEMA_VERSION, Metadata
@@ -338,7 +339,7 @@ class MetadataContract:
         taken = []
         for driver in ("one", "other"):
             with metadata.write() as tables:
-                mine = replace(seen, revision=1, driver=driver, state={"waits_for": [driver]})
+                mine = replace_value(seen, revision=1, driver=driver, state={"waits_for": [driver]})
                 taken.append(tables.put_progress(mine, expected=seen.revision))
         assert taken == [True, False]
         assert metadata.current.find_progress(1).driver == "one"

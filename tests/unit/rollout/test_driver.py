@@ -259,6 +259,15 @@ def test_what_cannot_start_changes_nothing(registry: Registry) -> None:
     assert len(registry.audit()) == n_events + 3
 
 
+def test_a_candidate_that_is_withdrawn_goes(registry: Registry) -> None:
+    rollout = start(registry)
+    registry.advance_rollout(rollout.id)
+    registry.withdraw("churn/3", reason="trained on test rows")
+    ended = drive(registry)
+    assert (ended.status, ended.why) == ("stopped", "v3 was withdrawn or deleted")
+    assert held(registry)[0] == (2, "rollback", f"auto (rollout {rollout.id})")
+
+
 def test_it_ends_undecided_after_too_many_labels(
     registry: Registry, clock: Clock, record: Recording
 ) -> None:
