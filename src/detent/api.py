@@ -18,7 +18,17 @@ from typing import Any
 
 import msgspec
 
-from detent.domain import access, alias, events, evidence, manifest, report, server, version
+from detent.domain import (
+    access,
+    alias,
+    events,
+    evidence,
+    manifest,
+    report,
+    rollout,
+    server,
+    version,
+)
 from detent.domain.access import Role
 from detent.operations import Operations
 
@@ -28,7 +38,7 @@ LARGEST_PAGE = 1000
 
 _NAMES: dict[str, Any] = {"Any": Any, "Mapping": Mapping, "Sequence": Sequence}
 _NAMES |= {"datetime": datetime, "Progress": Any}
-for _module in (access, alias, events, evidence, manifest, report, server, version):
+for _module in (access, alias, events, evidence, manifest, report, rollout, server, version):
     _NAMES |= vars(_module)
 
 
@@ -159,6 +169,15 @@ ROUTES: dict[str, Route] = {
         _post("deactivate", f"{_ALIAS}/deactivate", *_CHANGES),
         _post("hold", f"{_ALIAS}/hold", *_CHANGES),
         _post("release", f"{_ALIAS}/release", *_CHANGES),
+        _get("rollouts", "/rollouts"),
+        _get("rollout", "/rollout"),
+        _post("start_rollout", f"{_ALIAS}/rollout", *_CHANGES),
+        _post("advance_rollout", f"{_ALIAS}/rollout/advance", *_CHANGES),
+        _post("pause_rollout", f"{_ALIAS}/rollout/pause", *_CHANGES),
+        _post("resume_rollout", f"{_ALIAS}/rollout/resume", *_CHANGES),
+        _post("stop_rollout", f"{_ALIAS}/rollout/stop", *_CHANGES),
+        _get("labels_wanted", f"{_ALIAS}/labels-wanted"),
+        _post("feedback", "/models/{model}/feedback", Role.CONTRIBUTOR, "model"),
         _post("note", "/notes/{name}", Role.CONTRIBUTOR, "name"),
         _get("evaluations", "/evaluations/{name}"),
         _post("record_evaluation", "/evaluations", Role.CONTRIBUTOR, "evaluation"),

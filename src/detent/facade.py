@@ -50,7 +50,6 @@ if TYPE_CHECKING:
     from detent.registry.files import Takeover
     from detent.registry.stores import Stores
     from detent.reports.report import Report
-    from detent.rollout.driver import Driver
     from detent.runtime.live import Live
 
     Named = str | Version
@@ -73,7 +72,6 @@ class Registry:
         self._operations = (
             operations if isinstance(operations, Operations) else Operations(operations)
         )
-        self._driver: Driver | None = None
 
     @property
     def _stores(self) -> Stores:
@@ -1189,14 +1187,9 @@ class Registry:
             If the alias is on hold, or the version was withdrawn or rolled back from it.
         """
         from detent.rollout.plan import make_plan
-        from detent.rollout.steer import start
 
-        return start(
-            self._stores,
-            reference,
-            _alias_of(reference, alias),
-            make_plan(**plan),
-            dry_run=dry_run,
+        return self._operations.start_rollout(
+            _alias_of(reference, alias), str(reference), plan=make_plan(**plan), dry_run=dry_run
         )
 
     def rollout(self, name: str | int) -> Rollout:
@@ -1207,9 +1200,7 @@ class Registry:
         NotFoundError
             If there is none.
         """
-        from detent.registry.rollout import get_rollout
-
-        return get_rollout(self._stores, name)
+        return self._operations.rollout(name=str(name))
 
     def rollouts(self, name: str | None = None, *, running: bool = False) -> list[Rollout]:
         """Return rollouts, newest first: all, those of a model or an alias, those that go on.
@@ -1219,14 +1210,7 @@ class Registry:
         InvalidError
             If the name is malformed.
         """
-        from detent.domain.reference import parse_reference
-
-        reference = None if name is None else parse_reference(name)
-        return self._stores.metadata.current.list_rollouts(
-            reference.model if reference else None,
-            reference.alias if reference else None,
-            running=running,
-        )
+        return self._operations.rollouts(name=name, running=running)
 
     def advance_rollout(self, name: str | int) -> Rollout:
         """Go on to the next phase or step now. Before the last one the gate is asked all the same.
@@ -1242,9 +1226,7 @@ class Registry:
         InconclusiveError
             If its evidence decides neither way.
         """
-        from detent.rollout.steer import advance
-
-        return advance(self._stores, name)
+        return self._operations.advance_rollout(str(name))
 
     def pause_rollout(self, name: str | int, *, reason: str | None = None) -> Rollout:
         """Keep a rollout where it is until it is resumed. Harm rolls it back all the same.
@@ -1256,9 +1238,7 @@ class Registry:
         ConflictError
             If it has ended.
         """
-        from detent.rollout.steer import pause
-
-        return pause(self._stores, name, _text(reason))
+        return self._operations.pause_rollout(str(name), reason=reason)
 
     def resume_rollout(self, name: str | int) -> Rollout:
         """Go on with a paused rollout.
@@ -1270,9 +1250,7 @@ class Registry:
         ConflictError
             If it has ended, or is not paused.
         """
-        from detent.rollout.steer import resume
-
-        return resume(self._stores, name)
+        return self._operations.resume_rollout(str(name))
 
     def stop_rollout(
         self, name: str | int, *, reason: str | None = None, wait_s: float = 5.0
@@ -1297,10 +1275,9 @@ class Registry:
         ConflictError
             If it has ended already.
         """
-        from detent.rollout.steer import stop
-
-        rollout, entry = stop(self._stores, name, _text(reason))
-        return rollout, None if entry is None else self._confirmed(entry, wait_s)
+        stopped = self._operations.stop_rollout(str(name), reason=reason)
+        entry = stopped.entry
+        return stopped.rollout, None if entry is None else self._confirmed(entry, wait_s)
 
     def drive_rollout(self, name: str | int) -> Rollout:
         """Count, decide and act once, unless another process does; return how far the rollout is.
@@ -1314,15 +1291,7 @@ class Registry:
         UnavailableError
             If a store does not answer.
         """
-        from detent.registry.rollout import get_rollout
-        from detent.rollout.driver import Driver
-
-        rollout = get_rollout(self._stores, name)
-        if self._driver is None:
-            self._driver = Driver(self._stores)
-        if not rollout.has_ended:
-            self._driver.try_drive(rollout)
-        return get_rollout(self._stores, rollout.id)
+        return self._operations.drive_rollout(str(name))
 
     def labels_wanted(self, name: str | int, *, limit: int = 100) -> list[LabelWanted]:
         """Return rows that the two versions of a rollout answer differently, without a label.
@@ -1334,9 +1303,7 @@ class Registry:
         NotFoundError
             If there is no such rollout.
         """
-        from detent.rollout.steer import labels_wanted
-
-        return labels_wanted(self._stores, name, limit=limit)
+        return self._operations.labels_wanted(str(name), most=limit)
 
     def feedback(
         self, labels: Path | str | Iterable[Mapping[str, Any]], *, model: str | None = None
@@ -1363,10 +1330,13 @@ class Registry:
         InvalidError
             If the file is neither.
         """
-        from detent.rollout.feedback import join_labels
+        from detent.domain.rollout import Joined
+        from detent.rollout.feedback import read_source
 
-        _ = self._stores.metadata.current  # where there is no registry, none is begun by a label
-        return join_labels(self._stores.predictions, labels, model=model)
+        joined = Joined()
+        for named, some in read_source(labels, model=model):
+            joined.add(self._operations.feedback(named, some))
+        return joined
 
     # Serve --------------------------------------------------------------------------------
 

@@ -39,9 +39,11 @@ if TYPE_CHECKING:
         VerifyReport,
         VersionCard,
     )
+    from detent.domain.rollout import Joined, LabelWanted, Plan, Rollout, StoppedRollout
     from detent.domain.server import Confirmation, Server
     from detent.domain.version import Model, Version
     from detent.registry.stores import Stores
+    from detent.rollout.driver import Driver
 
 
 class Operations:
@@ -50,6 +52,8 @@ class Operations:
     Names are text (``churn/7``, ``churn@production``), times are aware. What is refused is
     described where the work is done: see the function that a method calls.
     """
+
+    _driver: Driver | None = None  # of rollouts, where this process drives them
 
     def __init__(self, stores: Stores) -> None:
         self._stores = stores
@@ -281,6 +285,88 @@ class Operations:
             reason=_text(reason),
             dry_run=dry_run,
         )
+
+    # Roll out -----------------------------------------------------------------------------
+
+    def rollouts(self, *, name: str | None = None, running: bool = False) -> list[Rollout]:
+        """Return rollouts, newest first: all, those of a model or an alias, those that go on."""
+        from detent.domain.reference import parse_reference
+
+        reference = None if name is None else parse_reference(name)
+        return self.stores.metadata.current.list_rollouts(
+            reference.model if reference else None,
+            reference.alias if reference else None,
+            running=running,
+        )
+
+    def rollout(self, *, name: str) -> Rollout:
+        """Return a rollout by its number, or the newest one of an alias."""
+        from detent.registry.rollout import get_rollout
+
+        return get_rollout(self.stores, name)
+
+    def start_rollout(
+        self, alias: str, reference: str, *, plan: Plan | None = None, dry_run: bool = False
+    ) -> Rollout:
+        """Begin to roll a version out into an alias."""
+        from detent.domain.rollout import Plan
+        from detent.rollout.plan import check_plan
+        from detent.rollout.steer import start
+
+        plan = check_plan(plan or Plan())
+        name = _alias_for(alias, reference)
+        return start(self.stores, reference, name, plan, dry_run=dry_run)
+
+    def advance_rollout(self, alias: str) -> Rollout:
+        """Go on to the next phase or step now."""
+        from detent.rollout.steer import advance
+
+        return advance(self.stores, alias)
+
+    def pause_rollout(self, alias: str, *, reason: str | None = None) -> Rollout:
+        """Keep a rollout where it is until it is resumed."""
+        from detent.rollout.steer import pause
+
+        return pause(self.stores, alias, _text(reason))
+
+    def resume_rollout(self, alias: str) -> Rollout:
+        """Go on with a paused rollout."""
+        from detent.rollout.steer import resume
+
+        return resume(self.stores, alias)
+
+    def stop_rollout(self, alias: str, *, reason: str | None = None) -> StoppedRollout:
+        """End a rollout; the version before answers every request again."""
+        from detent.domain.rollout import StoppedRollout
+        from detent.rollout.steer import stop
+
+        rollout, entry = stop(self.stores, alias, _text(reason))
+        return StoppedRollout(rollout=rollout, entry=entry)
+
+    def drive_rollout(self, name: str) -> Rollout:
+        """Count, decide and act once, unless another process does."""
+        from detent.registry.rollout import get_rollout
+        from detent.rollout.driver import Driver
+
+        rollout = get_rollout(self.stores, name)
+        if self._driver is None:
+            self._driver = Driver(self.stores)
+        if not rollout.has_ended:
+            self._driver.try_drive(rollout)
+        return get_rollout(self.stores, str(rollout.id))
+
+    def labels_wanted(self, alias: str, *, most: int = 100) -> list[LabelWanted]:
+        """Return rows that the two versions of a rollout answer differently, without a label."""
+        from detent.rollout.steer import labels_wanted
+
+        return labels_wanted(self.stores, alias, limit=most)
+
+    def feedback(self, model: str, labels: Sequence[Mapping[str, Any]]) -> Joined:
+        """Join true answers to what was predicted."""
+        from detent.rollout.feedback import join_labels
+
+        _ = self.stores.metadata.current  # where there is no registry, none is begun by a label
+        return join_labels(self.stores.predictions, labels, model=model)
 
     # Change -------------------------------------------------------------------------------
 

@@ -28,6 +28,7 @@ from detent.domain.access import Token
 from detent.domain.clock import utc_now
 from detent.domain.digest import check_digest, short_digest
 from detent.domain.evidence import Decision
+from detent.domain.rollout import Rollout
 from detent.errors import DetentError, InvalidError, NotFoundError, UnavailableError
 from detent.operations import Operations
 from detent.registry.stores import Stores
@@ -130,6 +131,10 @@ class RemoteOperations(Operations):
         """Return False: a server has made its registry before it answers."""
         _ = self.user
         return False
+
+    def drive_rollout(self, name: str) -> Rollout:
+        """Return how far a rollout is: where the rows are, others drive it."""
+        return self.rollout(name=name)
 
     def close(self) -> None:
         """Close the connections."""

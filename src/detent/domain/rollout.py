@@ -5,6 +5,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from detent.domain.alias import Activation
+
 
 class Phase(StrEnum):
     """How far a rollout is.
@@ -230,6 +232,14 @@ class LabelWanted:
     answers: dict[int, Any]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoppedRollout:
+    """A rollout as it ended, and the entry of the history that servers follow, if there is one."""
+
+    rollout: Rollout
+    entry: Activation | None
+
+
 @dataclass(slots=True, kw_only=True)
 class Joined:
     """What became of labels: how many were joined or known before, and why others were refused.
@@ -240,3 +250,9 @@ class Joined:
     joined: int = 0
     known: int = 0
     refused: list[tuple[int, str]] = field(default_factory=list)
+
+    def add(self, other: "Joined") -> None:
+        """Take in what became of more labels."""
+        self.joined += other.joined
+        self.known += other.known
+        self.refused += other.refused

@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import groupby, islice
 from typing import IO, Any
 
 import msgspec
@@ -16,6 +17,8 @@ from detent.domain.clock import to_us, utc_now
 from detent.domain.rollout import Joined
 from detent.errors import ConflictError, InvalidError, NotFoundError
 from detent.metadata.predictions import Predictions
+
+_AT_ONCE = 1000  # labels that travel together
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,65 +53,88 @@ def give_label(predictions: Predictions, model: str, label: Label) -> None:
         )
 
 
-def take_labels(
-    predictions: Predictions, labels: Iterable[Label], *, model: str | None = None
+def join_labels(
+    predictions: Predictions, labels: Iterable[Mapping[str, Any]], *, model: str
 ) -> Joined:
-    """Join many labels. Giving the same file again is safe: what is known stays as it is.
+    """Join many labels of a model. Giving the same again is safe: what is known stays as it is.
 
     Parameters
     ----------
     predictions : Predictions
         The store.
-    labels : iterable of Label
-        What is to be joined.
-    model : str, optional
-        The model of labels that name none.
+    labels : iterable of mapping
+        As `to_mapping` makes them: ``id``, ``label``, and perhaps ``row``, ``place``, ``is_text``.
+    model : str
+        Its name.
 
     Returns
     -------
     Joined
         How many were joined, were known, and why others were refused.
+
+    Raises
+    ------
+    InvalidError
+        If something given is no label.
     """
-    taken = Joined()
-    for label in labels:
-        name = label.model or model
+    joined = Joined()
+    for count, fields in enumerate(labels, start=1):
+        label = _to_label(fields, fields.get("place", count), is_text=fields.get("is_text", False))
         try:
-            if name is None:
-                raise InvalidError("no model is named")
-            if _join(predictions, name, label):
-                taken.joined += 1
+            if _join(predictions, model, label):
+                joined.joined += 1
             else:
-                taken.known += 1
+                joined.known += 1
         except (InvalidError, NotFoundError) as error:
-            taken.refused.append((label.place, error.message))
-    return taken
+            joined.refused.append((label.place, error.message))
+    return joined
 
 
-def join_labels(
-    predictions: Predictions,
-    source: str | os.PathLike[str] | Iterable[Mapping[str, Any]],
-    *,
-    model: str | None = None,
-) -> Joined:
-    """Join the labels of a file, or of mappings.
+def read_source(
+    source: str | os.PathLike[str] | Iterable[Mapping[str, Any]], *, model: str | None = None
+) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    """Yield the labels of a file, or of mappings: some at a time, each time those of one model.
 
     Raises
     ------
     NotFoundError
         If there is no such file.
     InvalidError
-        If it is neither CSV nor JSON lines of labels.
+        If it is neither CSV nor JSON lines of labels, or a label is of no model.
     """
+    for name, labels in groupby(_read_all(source), key=lambda label: label.model or model):
+        while chunk := list(islice(labels, _AT_ONCE)):
+            if name is None:
+                raise InvalidError(
+                    f"the label in line {chunk[0].place} is of no model; those before were joined",
+                    hint="name it: `detent feedback FILE --model MODEL`",
+                )
+            yield name, [to_mapping(label) for label in chunk]
+
+
+def to_mapping(label: Label) -> dict[str, Any]:
+    """Return a label as it travels."""
+    return {
+        "id": label.request_id,
+        "label": label.label,
+        "row": label.row,
+        "place": label.place,
+        "is_text": label.is_text,
+    }
+
+
+def _read_all(source: str | os.PathLike[str] | Iterable[Mapping[str, Any]]) -> Iterator[Label]:
     if not isinstance(source, str | os.PathLike):
-        labels = (_to_label(dict(fields), place) for place, fields in enumerate(source, start=1))
-        return take_labels(predictions, labels, model=model)
+        for place, fields in enumerate(source, start=1):
+            yield _to_label(dict(fields), place)
+        return
     path = os.fspath(source)
     try:
         if path == "-":
-            return take_labels(predictions, read_labels(sys.stdin, is_csv=False), model=model)
+            yield from read_labels(sys.stdin, is_csv=False)
+            return
         with open(path, newline="", encoding="utf-8") as stream:
-            is_csv = path.lower().endswith(".csv")
-            return take_labels(predictions, read_labels(stream, is_csv=is_csv), model=model)
+            yield from read_labels(stream, is_csv=path.lower().endswith(".csv"))
     except FileNotFoundError:
         raise NotFoundError(f"there is no file {path}; nothing was joined") from None
     except UnicodeDecodeError as error:
@@ -147,7 +173,7 @@ def read_labels(stream: IO[str], *, is_csv: bool) -> Iterator[Label]:
 
 
 def _to_label(fields: Any, place: int, *, is_text: bool = False) -> Label:
-    if not isinstance(fields, dict):
+    if not isinstance(fields, Mapping):
         raise InvalidError(f"line {place} is no object; those before were joined")
     name = fields.get("id") or fields.get("request_id")
     row = fields.get("row") or 0
