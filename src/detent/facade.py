@@ -56,6 +56,9 @@ if TYPE_CHECKING:
     When = str | datetime
 
 
+_WAIT_S = 5.0  # for servers, where a verb has no parameter that says how long
+
+
 class DetentWarning(UserWarning):
     """Something worth knowing that did not stop the work."""
 
@@ -1226,7 +1229,10 @@ class Registry:
         InconclusiveError
             If its evidence decides neither way.
         """
-        return self._operations.advance_rollout(str(name))
+        rollout = self._operations.advance_rollout(str(name))
+        if rollout.phase == "full":
+            self._confirmed(self.status(rollout.name).activation, _WAIT_S)
+        return rollout
 
     def pause_rollout(self, name: str | int, *, reason: str | None = None) -> Rollout:
         """Keep a rollout where it is until it is resumed. Harm rolls it back all the same.

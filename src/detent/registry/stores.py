@@ -49,14 +49,14 @@ class Stores:
         self.actor = actor
         self.clock = clock
         self._open_blobs = open_blobs
-        self._predictions_path = predictions_path
+        self.predictions_path = predictions_path
 
     @cached_property
     def predictions(self) -> Predictions:
         """What versions answered while rollouts ran."""
         from detent.metadata.predictions import Predictions
 
-        return Predictions(self._predictions_path)
+        return Predictions(self.predictions_path)
 
     def acting_as(self, actor: str) -> Stores:
         """Return the same stores, seen by another actor."""

@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from detent.domain.alias import Activation
 from detent.domain.clock import to_us
 from detent.domain.evidence import Outcome, RuleResult
 from detent.domain.rollout import Labels, Phase, Rollout, RolloutStatus, Signal
@@ -190,9 +191,11 @@ class Driver:
 
     def _activate(self, stores: Stores, rollout: Rollout) -> None:
         try:
-            go_full(stores, rollout)
+            entry = go_full(stores, rollout)
         except (RefusedError, InconclusiveError) as error:
             pause_rollout(stores, rollout.id, error.message.partition("\n")[0], expected=rollout)
+        else:
+            confirm(self._stores.metadata, entry)
 
     def _roll_back(self, rollout: Rollout, signal: Signal) -> None:
         stores = self._stores.acting_as(f"auto (policy rule {signal.name})")
@@ -219,8 +222,8 @@ class Driver:
             confirm(self._stores.metadata, entry)
 
 
-def go_full(stores: Stores, rollout: Rollout) -> None:
-    """Activate the candidate of a rollout, through the gate of its alias, and wait for servers.
+def go_full(stores: Stores, rollout: Rollout) -> Activation:
+    """Activate the candidate of a rollout, through the gate of its alias.
 
     Raises
     ------
@@ -231,7 +234,7 @@ def go_full(stores: Stores, rollout: Rollout) -> None:
     ConflictError
         If the alias moved on.
     """
-    entry = activate(
+    return activate(
         stores,
         f"{rollout.model}/{rollout.candidate}",
         rollout.alias,
@@ -239,4 +242,3 @@ def go_full(stores: Stores, rollout: Rollout) -> None:
         expected=rollout.entry,
         rollout=rollout.id,
     )
-    confirm(stores.metadata, entry)

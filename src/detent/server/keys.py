@@ -83,6 +83,7 @@ def answer_once(
                 open_blobs=lambda: stores.blobs,
                 actor=stores.actor,
                 clock=stores.clock,
+                predictions_path=stores.predictions_path,
             )
             try:
                 answer = run(inner)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import urllib3
+from tests.unit.rollout.test_predictions import make_record
 
 import detent
 from detent import ConflictError, NotFoundError, RefusedError, Registry, UnavailableError
@@ -28,7 +29,9 @@ API = "/api/v1"
 @pytest.fixture
 def stores(tmp_path: Path) -> Stores:
     folder = tmp_path / "registry"
-    return stores_on(SqliteMetadata(folder / "detent.db"), LocalBlobs(folder / "blobs"))
+    made = stores_on(SqliteMetadata(folder / "detent.db"), LocalBlobs(folder / "blobs"))
+    made.predictions_path = str(folder / "predictions.db")
+    return made
 
 
 @pytest.fixture
@@ -51,6 +54,29 @@ def as_user(url: str, secret: str | None) -> Registry:
     return Registry(RemoteOperations(url, user="nobody", token=secret))
 
 
+def test_a_rollout_from_afar(stores: Stores, url: str) -> None:
+    here, there = live_through_everything(stores), detent.connect(url, user="ana")
+    register_bytes(stores, "wine", b"third wine")
+    rollout = there.start_rollout("wine/4", "staging", canary="5%,50%", slo="20ms")
+    assert here.rollout("wine@staging") == rollout
+    assert there.advance_rollout("wine@staging").weight == 0.05
+    assert there.pause_rollout("wine@staging", reason="a holiday").why == "a holiday"
+    assert there.resume_rollout("wine@staging").status == "running"
+    assert there.labels_wanted("wine@staging") == []
+    assert there.drive_rollout("wine@staging").id == rollout.id
+    here._stores.predictions.write([make_record(rollout, "a")])
+    told = there.feedback([{"id": "a", "label": 1}, {"id": "nobody", "label": 1}], model="wine")
+    assert (told.joined, [line for line, _ in told.refused]) == (1, [2])
+    assert here._stores.predictions.find_row("wine", "a", 0) == ("1", "1")
+    ended, entry = there.stop_rollout("wine@staging")
+    assert (ended.status, entry.previous if entry else None) == ("stopped", 4)
+    with pytest.raises(ConflictError, match="ended at"):
+        there.advance_rollout("wine@staging")
+    with pytest.raises(detent.InvalidError, match="rising"):
+        there.start_rollout("wine/4", "staging", canary="50%,5%")
+    there.close()
+
+
 def test_every_reading_verb_gives_the_same_as_in_the_folder(stores: Stores, url: str) -> None:
     here = live_through_everything(stores)
     there = detent.connect(url, user="ana")
@@ -66,6 +92,8 @@ def test_every_reading_verb_gives_the_same_as_in_the_folder(stores: Stores, url:
         ("decision", [(1,), (2,)]),
         ("compare", [("fraud/2", "fraud/3")]),
         ("diff", [("fraud/1", "fraud/2")]),
+        ("rollouts", [(), ("wine@staging",), ("fraud",)]),
+        ("rollout", [("wine@staging",), (1,)]),
     ):
         for given in names:
             assert getattr(there, verb)(*given) == getattr(here, verb)(*given), verb
