@@ -60,11 +60,19 @@ class Stores:
 
     def acting_as(self, actor: str) -> Stores:
         """Return the same stores, seen by another actor."""
+        return self._with(actor=actor)
+
+    def inside(self, metadata: Metadata) -> Stores:
+        """Return the same stores with other rows: those that an open transaction sees."""
+        return self._with(metadata=metadata)
+
+    def _with(self, *, metadata: Metadata | None = None, actor: str | None = None) -> Stores:
         other = Stores(
-            metadata=self.metadata,
+            metadata=metadata or self.metadata,
             open_blobs=lambda: self.blobs,
-            actor=actor,
+            actor=actor or self.actor,
             clock=self.clock,
+            predictions_path=self.predictions_path,
         )
         other.predictions = self.predictions
         return other

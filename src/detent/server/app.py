@@ -47,12 +47,7 @@ class Server:
 
     def stores_for(self, token: Token) -> Stores:
         """Return the stores as one actor sees them."""
-        return Stores(
-            metadata=self.stores.metadata,
-            open_blobs=lambda: self.stores.blobs,
-            actor=token.name,
-            clock=self.stores.clock,
-        )
+        return self.stores.acting_as(token.name)
 
     def check_source(self, request: Request) -> None:
         """Refuse a request for another host, or a change that another site's page sent."""

@@ -78,13 +78,7 @@ def answer_once(
                     raise InvalidError("this idempotency key was used for another request")
                 return known[1], known[2]
             joined = _Joined(stores.metadata, tables)
-            inner = Stores(
-                metadata=joined,
-                open_blobs=lambda: stores.blobs,
-                actor=stores.actor,
-                clock=stores.clock,
-                predictions_path=stores.predictions_path,
-            )
+            inner = stores.inside(joined)
             try:
                 answer = run(inner)
             except DetentError as error:
