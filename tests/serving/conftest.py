@@ -155,13 +155,20 @@ class Starter(Protocol):
 
 
 def wait_until(condition: Callable[[], object], *, seconds: float = 30) -> None:
-    """Ask again and again, without taking a processor for it."""
+    """Ask again and again, without taking a processor for it; a store may be busy meanwhile."""
     import threading
     import time
 
     end = time.monotonic() + seconds
     pause = threading.Event()
-    while not condition():
+
+    def holds() -> object:
+        try:
+            return condition()
+        except detent.UnavailableError:
+            return False
+
+    while not holds():
         assert time.monotonic() < end, f"not so after {seconds} s"
         pause.wait(0.02)
 
