@@ -74,6 +74,7 @@ if TYPE_CHECKING:
     from detent.domain.server import Confirmation, Server
     from detent.domain.shown import Views
     from detent.domain.version import Model, Version
+    from detent.domain.webhook import Delivery, NewWebhook, Webhook
     from detent.facade import DetentWarning, Registry
     from detent.lineage.record import Recording
     from detent.opening import connect
@@ -95,6 +96,7 @@ __all__ = [
     "CorruptError",
     "Data",
     "Decision",
+    "Delivery",
     "DetentError",
     "DetentWarning",
     "Difference",
@@ -116,6 +118,7 @@ __all__ = [
     "Metric",
     "Model",
     "NewToken",
+    "NewWebhook",
     "NotFoundError",
     "Outcome",
     "OwnMetric",
@@ -147,6 +150,7 @@ __all__ = [
     "VerifyReport",
     "Version",
     "VersionCard",
+    "Webhook",
     "connect",
 ]
 
@@ -216,6 +220,11 @@ _HOMES = {
     "detent.domain.version": (
         "Model",
         "Version",
+    ),
+    "detent.domain.webhook": (
+        "Delivery",
+        "NewWebhook",
+        "Webhook",
     ),
     "detent.facade": (
         "DetentWarning",

@@ -28,6 +28,7 @@ from detent.domain import (
     rollout,
     server,
     version,
+    webhook,
 )
 from detent.domain.access import Role
 from detent.operations import Operations
@@ -38,7 +39,18 @@ LARGEST_PAGE = 1000
 
 _NAMES: dict[str, Any] = {"Any": Any, "Mapping": Mapping, "Sequence": Sequence}
 _NAMES |= {"datetime": datetime, "Progress": Any}
-for _module in (access, alias, events, evidence, manifest, report, rollout, server, version):
+for _module in (
+    access,
+    alias,
+    events,
+    evidence,
+    manifest,
+    report,
+    rollout,
+    server,
+    version,
+    webhook,
+):
     _NAMES |= vars(_module)
 
 
@@ -194,6 +206,18 @@ ROUTES: dict[str, Route] = {
         Route(name="tokens", method="GET", path="/tokens", role=Role.ADMIN),
         _post("create_token", "/tokens", Role.ADMIN),
         Route(name="revoke_token", method="DELETE", path="/tokens/{id}", role=Role.ADMIN),
+        Route(name="webhooks", method="GET", path="/webhooks", role=Role.ADMIN),
+        _post("create_webhook", "/webhooks", Role.ADMIN),
+        Route(name="delete_webhook", method="DELETE", path="/webhooks/{id}", role=Role.ADMIN),
+        _question("test_webhook", "/webhooks/{id}/test", Role.ADMIN),
+        Route(
+            name="deliveries",
+            method="GET",
+            path="/webhooks/{id}/deliveries",
+            role=Role.ADMIN,
+            cursor="below",
+            cursor_of="id",
+        ),
     )
 }
 

@@ -96,13 +96,19 @@ def open_stores(settings: Settings) -> Stores:
     from detent.metadata.sqlite import SqliteMetadata
 
     if settings.url == "memory:":
-        return Stores(metadata=SqliteMetadata(None), open_blobs=_open_memory, actor=settings.user)
+        return Stores(
+            metadata=SqliteMetadata(None),
+            open_blobs=_open_memory,
+            actor=settings.user,
+            allows_private_webhooks=settings.private_webhooks,
+        )
     folder = _folder(settings.url)
     return Stores(
         metadata=SqliteMetadata(os.path.join(folder, "detent.db")),
         open_blobs=lambda: _open_local(os.path.join(folder, "blobs")),
         actor=settings.user,
         predictions_path=os.path.join(folder, PREDICTIONS),
+        allows_private_webhooks=settings.private_webhooks,
     )
 
 
@@ -123,6 +129,7 @@ def _postgres(settings: Settings) -> Stores:
         open_blobs=lambda: _open_blobs(blobs, settings),
         actor=settings.user,
         predictions_path=_place_on_this_machine(metadata.location),
+        allows_private_webhooks=settings.private_webhooks,
     )
 
 

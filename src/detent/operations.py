@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from detent.domain.rollout import Joined, LabelWanted, Plan, Rollout, StoppedRollout
     from detent.domain.server import Confirmation, Server
     from detent.domain.version import Model, Version
+    from detent.domain.webhook import Delivery, NewWebhook, Webhook
     from detent.registry.stores import Stores
     from detent.rollout.driver import Driver
 
@@ -518,6 +519,40 @@ class Operations:
         from detent.registry.tokens import revoke_token
 
         return revoke_token(self.stores, id)
+
+    # Tell ---------------------------------------------------------------------------------
+
+    def create_webhook(
+        self, url: str, *, types: Sequence[str] = (), models: Sequence[str] = ()
+    ) -> NewWebhook:
+        """Tell an address of the events to come; its secret is in the answer, shown once."""
+        from detent.webhooks.manage import create_webhook
+
+        return create_webhook(self.stores, url, types=types, models=models)
+
+    def webhooks(self) -> list[Webhook]:
+        """Return the webhooks, the oldest first."""
+        return self.stores.metadata.current.list_webhooks()
+
+    def delete_webhook(self, id: int) -> Webhook:
+        """Tell an address nothing more."""
+        from detent.webhooks.manage import delete_webhook
+
+        return delete_webhook(self.stores, id)
+
+    def test_webhook(self, id: int) -> Delivery:
+        """Tell a webhook of nothing, once and at once, and return how it went."""
+        from detent.webhooks.deliver import test_webhook
+
+        return test_webhook(self.stores, id)
+
+    def deliveries(
+        self, id: int, *, below: int | None = None, limit: int | None = None
+    ) -> list[Delivery]:
+        """Return how the tries to tell a webhook went, newest first."""
+        from detent.webhooks.manage import deliveries
+
+        return deliveries(self.stores, id, below=below, limit=limit)
 
 
 def _alias_for(alias: str, reference: str) -> str:

@@ -8,7 +8,7 @@ from detent.errors import InvalidError
 
 FOLDER = ".detent"  # what `detent init` makes, and what is looked for here and above
 CACHE_SIZE = "10 GB"
-_KNOWN = ("url", "user", "blobs", "cache", "cache_size")
+_KNOWN = ("url", "user", "blobs", "cache", "cache_size", "private_webhooks")
 _UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 
 
@@ -17,7 +17,8 @@ class Settings:
     """Where the registry is and who acts. ``origins`` says where each value came from.
 
     ``blobs`` is where a registry in PostgreSQL keeps its bytes; ``cache`` the folder for copies of
-    distant ones, at most ``cache_bytes`` together.
+    distant ones, at most ``cache_bytes`` together. ``private_webhooks`` lets webhooks point to
+    addresses that are not public.
     """
 
     url: str
@@ -25,6 +26,7 @@ class Settings:
     blobs: str | None = None
     cache: str | None = None
     cache_bytes: int = 0
+    private_webhooks: bool = False
     origins: Mapping[str, str]
 
 
@@ -43,8 +45,8 @@ def read_settings(
     url, user, blobs : str, optional
         What the caller gave: comes first.
     environment : mapping, default=os.environ
-        ``DETENT_URL``, ``DETENT_USER``, ``DETENT_BLOBS``, ``DETENT_CACHE`` and
-        ``DETENT_CACHE_SIZE`` come second.
+        ``DETENT_URL``, ``DETENT_USER``, ``DETENT_BLOBS``, ``DETENT_CACHE``,
+        ``DETENT_CACHE_SIZE`` and ``DETENT_PRIVATE_WEBHOOKS`` come second.
     folder : path, optional
         Where to look for ``detent.toml`` and ``.detent/``, here and above; by default the
         current folder.
@@ -86,6 +88,7 @@ def read_settings(
         blobs=values.get("blobs"),
         cache=values["cache"],
         cache_bytes=_size(values["cache_size"]),
+        private_webhooks=_is_yes("private_webhooks", values.get("private_webhooks", "no")),
         origins=origins,
     )
 
@@ -145,6 +148,13 @@ def _size(text: str) -> int:
             f"`cache_size` is a size such as `10 GB` or `500 MB`, or 0 for no cache, not {text!r}"
         )
     return int(float(found[1]) * _UNITS[found[2]])
+
+
+def _is_yes(name: str, text: str) -> bool:
+    known = {"1": True, "yes": True, "true": True, "0": False, "no": False, "false": False}
+    if text.strip().lower() not in known:
+        raise InvalidError(f"`{name}` is `yes` or `no`, not {text!r}")
+    return known[text.strip().lower()]
 
 
 def _login(environment: Mapping[str, str]) -> str:

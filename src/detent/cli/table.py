@@ -35,6 +35,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "export": ("keep", "keep", "write the files of a version into a folder"),
     "web": ("team", "keep", "serve the registry: the HTTP API and the pages"),
     "token": ("team", "keep", "make, list and revoke the tokens of a server"),
+    "webhook": ("webhooks", "keep", "tell other programs what happens"),
     "verify": ("tend", "keep", "re-hash stored bytes"),
     "repair": ("tend", "keep", "restore damaged bytes from good copies"),
     "copy": ("tend", "keep", "copy a registry to another place, with all its history"),

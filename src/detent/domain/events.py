@@ -42,6 +42,8 @@ class EventType(StrEnum):
     BLOBS_REPAIRED = "BlobsRepaired"
     TOKEN_CREATED = "TokenCreated"
     TOKEN_REVOKED = "TokenRevoked"
+    WEBHOOK_CREATED = "WebhookCreated"
+    WEBHOOK_DELETED = "WebhookDeleted"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -199,3 +199,30 @@ CREATE TABLE answered (                 -- what a server answered to requests th
     PRIMARY KEY (actor, request_key)
 );
 CREATE INDEX answered_age ON answered (created_at);
+
+CREATE TABLE webhook (                  -- an address that is told of events, in their order
+    id              INTEGER PRIMARY KEY,
+    url             TEXT   NOT NULL,
+    types_json      TEXT   NOT NULL,    -- types of events, or beginnings of them that end in *
+    models_json     TEXT   NOT NULL,    -- the models it is told of; [] for all of them
+    secret          TEXT   NOT NULL,    -- signs what it is told, so that it has to be kept
+    told            INTEGER NOT NULL,    -- the newest event of the journal that is dealt with
+    failures        INTEGER NOT NULL,    -- in a row, at the event behind `told`
+    next_at         INTEGER,             -- not told before: after a failure, or while it is told
+    created_at      INTEGER NOT NULL,
+    created_by      TEXT   NOT NULL,
+    deleted_at      INTEGER              -- the number stays taken
+);
+
+CREATE TABLE delivery (                 -- how the newest tries to tell a webhook went
+    id              INTEGER PRIMARY KEY,
+    webhook         INTEGER NOT NULL REFERENCES webhook (id),
+    seq             INTEGER NOT NULL,    -- of the event; 0 for a test
+    type            TEXT   NOT NULL,
+    attempt         INTEGER NOT NULL,
+    created_at      INTEGER NOT NULL,
+    seconds         DOUBLE PRECISION NOT NULL,
+    status          INTEGER,             -- what the receiver answered
+    problem         TEXT                 -- NULL when it was told
+);
+CREATE INDEX delivery_webhook ON delivery (webhook, id);

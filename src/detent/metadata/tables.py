@@ -12,6 +12,7 @@ from detent.metadata.evidence import EvidenceTables
 from detent.metadata.journal import JournalTables
 from detent.metadata.rollouts import RolloutTables
 from detent.metadata.versions import VersionTables
+from detent.metadata.webhooks import WebhookTables
 
 
 class Tables(
@@ -22,6 +23,7 @@ class Tables(
     JournalTables,
     CopyTables,
     AccessTables,
+    WebhookTables,
 ):
     """Typed access to the tables, one method per statement."""
 

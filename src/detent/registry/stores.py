@@ -34,6 +34,8 @@ class Stores:
         Gives the present time, aware.
     predictions_path : str, optional
         The file of this machine that keeps what versions answered; by default it is in memory.
+    allows_private_webhooks : bool, default=False
+        Whether webhooks may point to addresses that are not public.
     """
 
     def __init__(
@@ -44,10 +46,12 @@ class Stores:
         actor: str,
         clock: Callable[[], datetime] = utc_now,
         predictions_path: str | None = None,
+        allows_private_webhooks: bool = False,
     ) -> None:
         self.metadata = metadata
         self.actor = actor
         self.clock = clock
+        self.allows_private_webhooks = allows_private_webhooks
         self._open_blobs = open_blobs
         self.predictions_path = predictions_path
 
@@ -73,6 +77,7 @@ class Stores:
             actor=actor or self.actor,
             clock=self.clock,
             predictions_path=self.predictions_path,
+            allows_private_webhooks=self.allows_private_webhooks,
         )
         other.predictions = self.predictions
         return other

@@ -26,6 +26,7 @@ from detent.server.document import openapi
 from detent.server.keys import Answer, answer_once
 from detent.server.problems import plain_problem, problem_of, respond
 from detent.server.watch import stream_events
+from detent.webhooks.deliver import Teller
 
 MAX_BODY = 8 << 20  # bytes of JSON: a manifest of very many files fits
 _REST = ("reference", "name")  # may hold a slash: `churn/7`
@@ -94,9 +95,12 @@ def make_app(
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        teller = Teller(stores)
+        teller.start()
         try:
             yield
         finally:
+            await run_in_threadpool(teller.stop)
             server.uploads.close()
 
     app = Starlette(routes=routes, exception_handlers=handlers, lifespan=lifespan)
