@@ -47,6 +47,7 @@ def _web(call: Call) -> None:
     try:
         import uvicorn
 
+        from detent.server.logs import log_config
         from detent.web.pages import make_site
     except ImportError as error:
         raise InvalidError(
@@ -64,7 +65,8 @@ def _web(call: Call) -> None:
         app,
         host=call.listen,
         port=call.port,
-        log_level="warning",
+        log_config=log_config("detent.access"),
+        access_log=False,
         limit_concurrency=1000,
         timeout_graceful_shutdown=5,
     )

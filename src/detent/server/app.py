@@ -10,6 +10,7 @@ import msgspec
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
@@ -22,9 +23,11 @@ from detent.errors import DetentError, InvalidError
 from detent.operations import Operations
 from detent.registry.stores import Stores
 from detent.server import auth, transfer
+from detent.server.compression import Compressed
 from detent.server.document import openapi
 from detent.server.keys import Answer, answer_once
 from detent.server.problems import plain_problem, problem_of, respond
+from detent.server.telemetry import Observed, Telemetry, note_actor
 from detent.server.watch import stream_events
 from detent.webhooks.deliver import Teller
 
@@ -41,10 +44,13 @@ class Server:
         self.stores = stores
         self.hosts = hosts
         self.uploads = transfer.Uploads(stores.blobs)
+        self.telemetry = Telemetry(stores)
 
     def identify(self, request: Request) -> Token:
         """Return who asks."""
-        return auth.identify(self.stores, request)
+        token = auth.identify(self.stores, request)
+        note_actor(token.name)
+        return token
 
     def stores_for(self, token: Token) -> Stores:
         """Return the stores as one actor sees them."""
@@ -89,6 +95,7 @@ def make_app(
         Path("/events", _guarded(server, _events(server))),
         Path("/openapi.json", _guarded(server, _document)),
         Path("/health", _health(server)),
+        Path("/metrics", _guarded(server, _metrics(server))),
     ]
     routes += more(server) if more else []
     handlers: Mapping[Any, Any] = {HTTPException: _on_error, 404: _on_error, 405: _on_error}
@@ -103,7 +110,13 @@ def make_app(
             await run_in_threadpool(teller.stop)
             server.uploads.close()
 
-    app = Starlette(routes=routes, exception_handlers=handlers, lifespan=lifespan)
+    middleware = [
+        Middleware(Observed, telemetry=server.telemetry, routes=routes),
+        Middleware(Compressed, minimum_size=1000, compresslevel=6),
+    ]
+    app = Starlette(
+        routes=routes, exception_handlers=handlers, lifespan=lifespan, middleware=middleware
+    )
     app.state.server = server
     return app
 
@@ -254,6 +267,17 @@ def _whoami(server: Server) -> Handler:
     async def handle(request: Request) -> Response:
         token = await run_in_threadpool(server.identify, request)
         return Response(msgspec.json.encode(token), media_type="application/json")
+
+    return handle
+
+
+def _metrics(server: Server) -> Handler:
+    def show(request: Request) -> Response:
+        auth.check(server.identify(request), Role.READER, None)
+        return server.telemetry.show()
+
+    async def handle(request: Request) -> Response:
+        return await run_in_threadpool(show, request)
 
     return handle
 

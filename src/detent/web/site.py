@@ -85,10 +85,16 @@ class Site:
         )
         self._templates.filters |= words.FILTERS
 
-    def form_key(self, request: Request) -> str:
-        """Return what a form has to carry: no other site's page can know it."""
+    def form_key(self, request: Request, salt: str | None = None) -> str:
+        """Return what a form has to carry: no other site's page can know it.
+
+        Another one for each page: in pages that are sent compressed, their sizes could otherwise
+        give away a text that stays the same (the BREACH attack).
+        """
+        salt = secrets.token_hex(16) if salt is None else salt
         session = request.cookies.get(auth.COOKIE, "")
-        return hmac.new(self._key, session.encode(), hashlib.sha256).hexdigest()
+        told = f"{salt}.{session}".encode()
+        return f"{salt}.{hmac.new(self._key, told, hashlib.sha256).hexdigest()}"
 
     def page(self, handler: Handler, role: Role = Role.READER) -> Any:
         """Return an endpoint: `handler` with who looks, its answer as HTML or JSON."""
@@ -117,7 +123,9 @@ class Site:
         except ValueError:
             raise HTTPException(422, "the form is malformed; nothing was changed") from None
         form = {name: values[-1] for name, values in found.items()}
-        if not hmac.compare_digest(form.get("key", "").encode(), self.form_key(request).encode()):
+        given = form.get("key", "")
+        own = self.form_key(request, given.partition(".")[0])
+        if not hmac.compare_digest(given.encode(), own.encode()):
             raise HTTPException(
                 403, "the form is too old, or of another page; open it again; nothing was changed"
             )
