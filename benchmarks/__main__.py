@@ -18,6 +18,7 @@ from benchmarks import (
     storing,
     streams,
     switching,
+    web,
 )
 from benchmarks.measure import Row, show
 
@@ -30,6 +31,7 @@ SUITES = {
     "serving": serving.measure,
     "evidence": evidence.measure,
     "following": following.measure,
+    "web": web.measure,
 }
 WHEN_NAMED = {"streams": streams.measure}
 

@@ -98,7 +98,7 @@ def make_app(
         Path("/metrics", _guarded(server, _metrics(server))),
     ]
     routes += more(server) if more else []
-    handlers: Mapping[Any, Any] = {HTTPException: _on_error, 404: _on_error, 405: _on_error}
+    handlers: Mapping[Any, Any] = {HTTPException: _on_error, Exception: _on_error}
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:

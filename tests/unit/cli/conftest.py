@@ -1,6 +1,6 @@
 """A registry in the test's folder, and commands run in this process."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,6 +8,10 @@ import pytest
 
 import detent
 from detent.cli import main
+from detent.opening import open_stores
+from detent.server.app import make_app
+from detent.settings import read_settings
+from detent.testing.servers import serving
 
 
 @dataclass(frozen=True)
@@ -35,7 +39,7 @@ def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.fixture
-def registry(tmp_path: Path) -> detent.Registry:
+def folder(tmp_path: Path) -> detent.Registry:
     """Return a registry in .detent/: churn/1 to churn/3 registered, 1 and then 2 in production."""
     registry = detent.connect(tmp_path / ".detent", user="ana")
     for number in (1, 2, 3):
@@ -45,3 +49,20 @@ def registry(tmp_path: Path) -> detent.Registry:
     registry.activate("churn/1", "production", reason="the first one")
     registry.activate("churn/2", "production", reason="weekly retrain")
     return registry
+
+
+@pytest.fixture(params=["folder", "server"])
+def registry(
+    request: pytest.FixtureRequest,
+    folder: detent.Registry,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[detent.Registry]:
+    """Return the registry of `folder`; commands ask it there, or through a server."""
+    if request.param == "folder":
+        yield folder
+        return
+    stores = open_stores(read_settings(url=str(tmp_path / ".detent"), user="server"))
+    with serving(make_app(stores)) as url:
+        monkeypatch.setenv("DETENT_URL", url)
+        yield folder
