@@ -102,7 +102,11 @@ class RemoteOperations(Operations):
     @property
     def stores(self) -> Stores:
         """Refused: the stores are the server's."""
-        raise InvalidError(f"the stores of {self.location} are its server's own")
+        raise InvalidError(
+            f"copying and serving need the stores themselves, and those of {self.location} are its"
+            " server's own; nothing was changed",
+            hint="run it where they are, with their folder or `postgresql://…` as the URL",
+        )
 
     @property
     def blobs(self) -> Blobs:
@@ -242,7 +246,7 @@ class _Writer:
 
 
 class RemoteBlobs:
-    """The blobs of a server: written and read, not listed or deleted from here."""
+    """The blobs of a server: written and read, not listed from here."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -323,8 +327,8 @@ class RemoteBlobs:
         return self._look(check_digest(digest))[0]
 
     def delete(self, digest: str) -> None:
-        """Refused: what nothing needs is removed by `prune`, at the server."""
-        raise InvalidError("a server removes bytes itself: `detent prune`")
+        """Remove a damaged blob, to send a good one; the server refuses for one that is whole."""
+        _checked(self._connection.send("DELETE", _path(digest), tries=1))
 
     def list_all(self) -> Iterator[BlobInfo]:
         """Refused: only the server lists its blobs."""

@@ -90,7 +90,7 @@ def make_app(
         for route in ROUTES.values()
     ]
     routes += [
-        Path(f"{PREFIX}/blobs/{{digest}}", _blob(server), methods=["GET", "PUT"]),
+        Path(f"{PREFIX}/blobs/{{digest}}", _blob(server), methods=["GET", "PUT", "DELETE"]),
         Path(f"{PREFIX}/whoami", _guarded(server, _whoami(server))),
         Path("/events", _guarded(server, _events(server))),
         Path("/openapi.json", _guarded(server, _document)),
@@ -258,6 +258,9 @@ def _blob(server: Server) -> Handler:
             auth.check(token, Role.CONTRIBUTOR, None)
             return await transfer.receive(request, server.uploads, digest)
         blobs = server.stores.blobs
+        if request.method == "DELETE":
+            auth.check(token, Role.ADMIN, None)
+            return await run_in_threadpool(transfer.drop_damaged, blobs, digest)
         return await run_in_threadpool(transfer.send, request, blobs, server.uploads, digest)
 
     return _guarded(server, handle)

@@ -18,9 +18,9 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
 
-from detent.blobs.base import CHUNK, Blobs
+from detent.blobs.base import CHUNK, Blobs, open_verified
 from detent.domain.digest import check_digest
-from detent.errors import InvalidError, NotFoundError
+from detent.errors import CorruptError, InvalidError, NotFoundError
 
 MAX_AGE_S = 86_400.0  # an upload that nobody goes on with is dropped after a day
 LARGEST_BLOB = 1 << 40
@@ -152,6 +152,26 @@ def send(request: Request, blobs: Blobs, uploads: Uploads, digest: str) -> Respo
         media_type="application/octet-stream",
         headers=headers,
     )
+
+
+def drop_damaged(blobs: Blobs, digest: str) -> Response:
+    """Remove a blob that is not what its digest says, so that a good one can take its place.
+
+    Raises
+    ------
+    InvalidError
+        If it is whole: `prune` removes what nothing needs.
+    """
+    try:
+        if blobs.find_size(check_digest(digest)) is not None:
+            open_verified(blobs, digest, what="it").close()
+            raise InvalidError(
+                "this blob is whole; nothing was removed",
+                hint="detent prune removes what is unused",
+            )
+    except CorruptError:
+        blobs.delete(digest)
+    return Response(status_code=204)
 
 
 def _range_start(text: str | None, size: int) -> int:

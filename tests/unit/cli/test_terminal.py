@@ -50,8 +50,8 @@ def on_terminal(*arguments: str, answer: str = "", **environment: str) -> tuple[
 
 
 @pytest.fixture(autouse=True)
-def few_versions(registry: detent.Registry) -> detent.Registry:
-    return registry
+def few_versions(folder: detent.Registry) -> detent.Registry:
+    return folder
 
 
 def test_columns_are_aligned_and_bold() -> None:
@@ -85,20 +85,20 @@ def test_a_narrow_terminal_cuts_the_widest_column() -> None:
     assert "…" in shown
 
 
-def test_rollback_acts_first_and_asks_afterwards(registry: detent.Registry) -> None:
+def test_rollback_acts_first_and_asks_afterwards(folder: detent.Registry) -> None:
     code, shown = on_terminal("rollback", "churn@production", answer="error rate doubled")
     assert code == 0
     assert shown.index("v2 → v1 (rollback)") < shown.index("why?")
-    assert registry.status("churn@production").activation.reason == "error rate doubled"
+    assert folder.status("churn@production").activation.reason == "error rate doubled"
 
 
-def test_a_confirmation_has_to_be_typed(registry: detent.Registry) -> None:
+def test_a_confirmation_has_to_be_typed(folder: detent.Registry) -> None:
     code, shown = on_terminal("delete", "churn/3", answer="no")
     assert (code, "it was not confirmed; nothing was changed" in shown) == (2, True)
     code, _ = on_terminal("delete", "churn/3", answer="churn/3")
     assert code == 0
     with pytest.raises(detent.NotFoundError):
-        registry.version("churn/3")
+        folder.version("churn/3")
 
 
 def test_completion_offers_what_is_there() -> None:
@@ -150,7 +150,7 @@ def test_a_reader_who_has_seen_enough_is_no_error() -> None:
     assert result.stderr == ""
 
 
-def test_stopped_by_the_user(tmp_path: Path, registry: detent.Registry) -> None:
+def test_stopped_by_the_user(tmp_path: Path, folder: detent.Registry) -> None:
     large = tmp_path / "large.bin"
     with large.open("wb") as stream:
         stream.truncate(2_000_000_000)  # sparse: it takes no room until it is stored
@@ -167,7 +167,7 @@ def test_stopped_by_the_user(tmp_path: Path, registry: detent.Registry) -> None:
     assert "whole or not there at all" in errors
     assert "Traceback" not in errors
     assert not any(unfinished.glob("*"))
-    assert registry.models()[0].newest == 3
+    assert folder.models()[0].newest == 3
 
 
 def test_a_defect_is_told_apart_from_an_error(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,14 @@ import urllib3
 from tests.unit.rollout.test_predictions import make_record
 
 import detent
-from detent import ConflictError, NotFoundError, RefusedError, Registry, UnavailableError
+from detent import (
+    ConflictError,
+    InvalidError,
+    NotFoundError,
+    RefusedError,
+    Registry,
+    UnavailableError,
+)
 from detent.blobs.base import put, read_verified
 from detent.blobs.local import LocalBlobs
 from detent.blobs.memory import MemoryBlobs
@@ -307,3 +314,26 @@ def test_a_manifest_that_claims_what_its_blobs_are_not(stores: Stores, url: str)
         files = [{"path": path, "digest": digest, "size_bytes": size}]
         body = {"manifest": {"format": "files", "files": files}}
         assert ask(url, "POST", f"{API}/models/fraud/versions", body).status == 422
+
+
+def test_a_blob_is_removed_only_when_it_is_damaged(stores: Stores, url: str) -> None:
+    register_bytes(stores, "fraud", b"1")
+    there = detent.connect(url, user="ana")
+    [file] = there.show("fraud/1").manifest.files
+    with pytest.raises(InvalidError, match="is whole"):
+        there._operations.blobs.delete(file.digest)
+    assert not there.verify("fraud/1").problems
+    there.close()
+
+
+def test_what_needs_the_stores_says_where_to_run_it(url: str, tmp_path: Path) -> None:
+    there = detent.connect(url, user="ana")
+    for run in (
+        lambda: there.copy_to(detent.connect(tmp_path / "copy")),
+        lambda: detent.connect("memory:").copy_to(there),
+        lambda: there.follow("fraud@production"),
+    ):
+        with pytest.raises(InvalidError, match="server's own") as refused:
+            run()
+        assert refused.value.hint
+    there.close()
