@@ -18,7 +18,7 @@ MAKEFLAGS += --no-print-directory
 
 .PHONY: help
 help: ## list the commands
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
 	@echo
 	@echo "ARGS is passed on: make test ARGS='tests/unit -k digest'"
 
@@ -77,6 +77,10 @@ docs: $(READY) ## build the pages into build/docs; a warning is an error
 .PHONY: bench
 bench: $(READY) ## measure times and sizes as ratios to their limits
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+.PHONY: screenshots
+screenshots: $(READY) ## make the pictures of the pages in docs/screenshots anew; needs chromium
+	@$(BIN)/python tools/screenshots.py docs/screenshots
 
 .PHONY: coverage
 coverage: $(READY) ## run the tests and list the lines that none of them ran

@@ -18,6 +18,8 @@ _THEMED = {
     BETTER: f"var(--detent-better, {BETTER})",
     WORSE: f"var(--detent-worse, {WORSE})",
 }
+# What Vega says of single marks: the whole is one image, with a title and a description.
+_PART = re.compile(r' (?:role="graphics-[a-z]+"|aria-roledescription="[^"]*")')
 _COLOUR = re.compile(f'="({"|".join(_THEMED)})"')
 
 
@@ -55,4 +57,4 @@ def _draw(spec: str) -> str:
     import vl_convert
 
     svg = vl_convert.vegalite_to_svg(spec, allowed_base_urls=[])
-    return _COLOUR.sub(lambda found: f'="{_THEMED[found[1]]}"', svg)
+    return _PART.sub("", _COLOUR.sub(lambda found: f'="{_THEMED[found[1]]}"', svg))

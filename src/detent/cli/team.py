@@ -44,11 +44,14 @@ def _web(call: Call) -> None:
             " everything; the server was not started",
             hint="make one: `detent token create NAME --role admin`; or add --open",
         )
+    import threading
+
     try:
         import uvicorn
 
         from detent.server.logs import log_config
         from detent.web.pages import make_site
+        from detent.web.words import warm_up
     except ImportError as error:
         raise InvalidError(
             f"the server needs other packages ({error})", hint="pip install 'detent[web]'"
@@ -58,6 +61,8 @@ def _web(call: Call) -> None:
     call.output.line(f"http://{shown}:{call.port} serves {registry.location}")
     if is_open:
         call.output.warn("no token was made: whoever reaches this address may change everything")
+    # The first drawing takes a second: it is not to be that of somebody's page.
+    threading.Thread(target=warm_up, daemon=True).start()
     # A wildcard address is reached under names that are not known here: then --host tells them.
     is_any = call.listen in ("0.0.0.0", "::") and not call.host
     app = make_site(registry._stores, hosts=None if is_any else hosts)

@@ -1,6 +1,7 @@
 """The pages, each a function from a visit to what it shows."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import msgspec
@@ -9,17 +10,21 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute
 from starlette.routing import Route as Path
 
+from detent.charts.differences import forest
+from detent.charts.over_time import metric_over_versions, timeline
 from detent.domain.access import Role
 from detent.domain.alias import Activation
 from detent.domain.clock import utc_now
 from detent.domain.digest import digest_of
+from detent.domain.evidence import Evaluation
 from detent.domain.reference import parse_number
+from detent.domain.server import Server as Follower
 from detent.errors import InvalidError
 from detent.registry.stores import Stores
 from detent.server import auth
 from detent.server.app import Server, make_app
 from detent.web.site import HEADERS, Answer, Handler, Page, Site, Visit, local_path, static
-from detent.web.words import timeline, trying
+from detent.web.words import drawn, following, trying
 
 SHOWN_VERSIONS = 500
 SHOWN_ENTRIES = 50
@@ -68,14 +73,25 @@ def models(visit: Visit) -> Answer:
     # What is in use stands first: on a long list it is what people came for.
     found.sort(key=lambda m: (m.name not in held, m.name))
     shown = found[:SHOWN_VERSIONS]
+    servers, now = visit.registry.servers(), utc_now()
+    follows = {
+        status.name: following(_of(servers, status.name), status.activation, now)
+        for of_model in held.values()
+        for status in of_model
+    }
     return Page(
         template="models",
         values={
             "rows": [{"model": m, "aliases": held.get(m.name, [])} for m in shown],
+            "follows": follows,
             "n_found": len(found),
             "search": search,
         },
     )
+
+
+def _of(servers: list[Follower], alias: str) -> list[Follower]:
+    return [server for server in servers if f"{server.model}@{server.alias}" == alias]
 
 
 def model(visit: Visit) -> Answer:
@@ -83,10 +99,11 @@ def model(visit: Visit) -> Answer:
     name, registry = visit.path["model"], visit.registry
     search, at = visit.asked("search"), visit.asked("at")
     versions = registry.versions(name, search=search, limit=SHOWN_VERSIONS)
-    now, aliases = utc_now(), []
+    now, aliases, servers = utc_now(), [], registry.servers(name)
+    # A drawing is kept while its numbers stay the same: the last bar grows once a minute.
+    soon = now.replace(second=0, microsecond=0) + timedelta(minutes=1)
     for status in registry.list_status(name):
         history = registry.history(status.name, limit=SHOWN_ENTRIES)
-        entries = [item for item in history if isinstance(item, Activation)]
         back, _ = trying(lambda name=status.name: registry.rollback(name, dry_run=True))
         then, _ = trying(lambda name=status.name: registry.status(name, at=at) if at else None)
         aliases.append(
@@ -96,15 +113,28 @@ def model(visit: Visit) -> Answer:
                 "back": back.version if back else None,
                 "then": then,
                 "policy": registry.policy(status.name),
-                "bars": timeline(entries, now),
+                "chart": drawn(timeline(history, now=soon)),
+                "follows": following(_of(servers, status.name), status.activation, now),
             }
         )
     measured: dict[int, Any] = {}
-    for evaluation in reversed(registry.evaluations(name)):
+    evaluations = registry.evaluations(name)
+    for evaluation in reversed(evaluations):
         measured[evaluation.version] = evaluation
     values = {"model": name, "aliases": aliases, "versions": versions, "at": at}
     values |= {"search": search, "measured": {str(n): e for n, e in measured.items()}}
+    values |= {"metrics": _metrics(evaluations, aliases), "done": visit.asked("done")}
+    values |= {"took": visit.asked("took")}
     return Page(template="model", values=values)
+
+
+def _metrics(evaluations: list[Evaluation], aliases: list[dict[str, Any]]) -> Any:
+    """Return the first metric of the newest evaluation, over the versions."""
+    if not evaluations or not evaluations[0].metrics:
+        return None
+    held = [alias["status"].version for alias in aliases]
+    active = {version.number for version in held if version}
+    return drawn(metric_over_versions(evaluations, evaluations[0].metrics[0].name, active=active))
 
 
 def version(visit: Visit) -> Answer:
@@ -127,6 +157,7 @@ def compare(visit: Visit) -> Answer:
     found, error = trying(lambda: visit.registry.compare(old, new, dataset=visit.asked("dataset")))
     values = {"model": name, "old": old, "new": new, "comparison": found, "changes": changes}
     values["problem"] = error.to_problem() if error else None
+    values["chart"] = drawn(forest(found)) if found else None
     return Page(template="compare", values=values)
 
 
@@ -163,13 +194,13 @@ def ask_rollback(visit: Visit) -> Answer:
 def do_rollback(visit: Visit) -> Answer:
     """Roll back, and show what the registry holds then."""
     alias = f"{visit.path['model']}@{visit.path['alias']}"
-    visit.registry.rollback(
+    entry = visit.registry.rollback(
         alias,
         reason=visit.form.get("reason"),
         hold="hold" in visit.form,
         expected=_expected(visit),
     )
-    return _back_to(visit)
+    return _back_to(visit, entry)
 
 
 def ask_activate(visit: Visit) -> Answer:
@@ -200,14 +231,14 @@ def do_activate(visit: Visit) -> Answer:
                 f"to go past the gate, the alias is typed: `{alias}`; nothing was changed"
             )
         override = visit.form.get("reason") or ""
-    visit.registry.activate(
+    entry = visit.registry.activate(
         f"{visit.path['model']}/{visit.path['number']}",
         alias,
         reason=visit.form.get("reason"),
         override=override,
         expected=_expected(visit),
     )
-    return _back_to(visit)
+    return _back_to(visit, entry)
 
 
 def _expected(visit: Visit) -> int | None:
@@ -215,8 +246,12 @@ def _expected(visit: Visit) -> int | None:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
 
 
-def _back_to(visit: Visit) -> Response:
-    return RedirectResponse(f"/models/{visit.path['model']}", 303, headers=HEADERS)
+def _back_to(visit: Visit, entry: Activation) -> Response:
+    # The page says what the registry holds then, read anew, and how long its servers took.
+    found = entry.confirmation
+    took = f"&took={found.seconds:.1f}" if found and found.servers and found.is_complete else ""
+    there = f"/models/{visit.path['model']}?done={entry.entry}{took}"
+    return RedirectResponse(there, 303, headers=HEADERS)
 
 
 def _signing(site: Site) -> Callable[..., Any]:

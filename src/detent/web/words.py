@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+from detent.charts.chart import Chart
+from detent.charts.draw import draw
 from detent.domain.alias import Activation
 from detent.domain.clock import utc_now
+from detent.domain.server import Server
 from detent.domain.version import format_size
 from detent.errors import DetentError
-
-_WIDTH = 1000.0
 
 
 def ago(at: datetime) -> str:
@@ -48,21 +49,54 @@ def minute(at: datetime) -> str:
     return f"{at:%Y-%m-%d %H:%M}"
 
 
-def timeline(entries: Sequence[Activation], now: datetime) -> list[dict[str, Any]]:
-    """Return one bar for each activation, newest first: where it begins and how wide it is."""
-    if not entries:
-        return []
-    first = entries[-1].at
-    whole = max((now - first).total_seconds(), 1e-6)
-    bars: list[dict[str, Any]] = []
-    ended = now
-    for entry in entries:
-        start = (entry.at - first).total_seconds() / whole * _WIDTH
-        width = max((ended - entry.at).total_seconds() / whole * _WIDTH, 2.0)
-        lasted = lasting((ended - entry.at).total_seconds())
-        bars.append({"x": round(start, 1), "width": round(width, 1), "of": entry, "for": lasted})
-        ended = entry.at
-    return bars
+def following(servers: Sequence[Server], entry: Activation, now: datetime) -> dict[str, Any] | None:
+    """Return how many servers answer as an entry says, and a sentence for each that does not.
+
+    Returns
+    -------
+    dict or None
+        ``count`` such as ``2 of 3``, and ``behind``; None where no server follows the alias.
+    """
+    alive = [
+        server for server in servers if server.lease_until >= now or server.entry < entry.entry
+    ]
+    if not alive:
+        return None
+    behind = [server for server in alive if server.entry < entry.entry]
+    return {
+        "count": f"{len(alive) - len(behind)} of {len(alive)}",
+        "is_one": len(alive) == 1,
+        "behind": [_behind(server, entry, now) for server in behind],
+    }
+
+
+def _behind(server: Server, entry: Activation, now: datetime) -> dict[str, str]:
+    answers = f"still answers with v{server.version}" if server.version else "answers nothing"
+    heard = lasting((now - server.heard_at).total_seconds())
+    why = server.problem if server.problem and server.problem_entry >= entry.entry else None
+    return {"name": server.name, "text": f"{answers} ({why or f'last heard {heard} ago'})"}
+
+
+def drawn(chart: Chart | None) -> dict[str, Any] | None:
+    """Return a chart as a page shows it: the drawing, its title, and the table that says the same.
+
+    The drawing is text that `detent.charts` has escaped.
+    """
+    if chart is None:
+        return None
+    return {
+        "svg": draw(chart),
+        "title": chart.title,
+        "text": chart.description,
+        "header": chart.header,
+        "rows": chart.rows,
+    }
+
+
+def warm_up() -> None:
+    """Draw something, so that what draws is ready."""
+    empty: dict[str, Any] = {"mark": "point", "data": {"values": []}}
+    draw(Chart(title="", description="", spec=empty, header=(), rows=()))
 
 
 def verdict(difference: Any) -> str:

@@ -1,0 +1,130 @@
+"""Pictures of all pages, in light and dark: `python tools/screenshots.py FOLDER`."""
+
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from playwright.sync_api import sync_playwright
+
+from detent import RefusedError, Registry
+from detent.blobs.memory import MemoryBlobs
+from detent.domain.clock import utc_now
+from detent.domain.server import Server
+from detent.evaluation.evaluate import evaluate
+from detent.metadata.sqlite import SqliteMetadata
+from detent.registry.stores import Stores
+from detent.testing.registries import register_bytes, stores_on
+from detent.testing.servers import serving
+from detent.web.pages import make_site
+
+SCREENS = {
+    "models": "/",
+    "model": "/models/churn",
+    "version": "/models/churn/4",
+    "compare": "/models/churn/compare?baseline=2&candidate=4",
+    "activate": "/models/churn/4/activate",
+    "rollback": "/models/churn/aliases/production/rollback",
+    "audit": "/audit",
+    "sign-in": "/sign-in",
+    "problem": "/models/churn/12",
+}
+
+
+class Threshold:
+    """Says yes from a limit on: enough of a model to be measured."""
+
+    def __init__(self, limit: float) -> None:
+        self._limit = limit
+
+    def predict(self, X: list[list[float]]) -> list[str]:
+        return ["yes" if row[0] >= self._limit else "no" for row in X]
+
+
+def times() -> Iterator[datetime]:
+    """Give times some hours apart, up to now."""
+    at = utc_now() - timedelta(days=40)
+    while True:
+        at = min(at + timedelta(hours=16), utc_now())
+        yield at
+
+
+def fill() -> Stores:
+    """Return a registry that has lived for some weeks."""
+    clock = times()
+    stores = stores_on(SqliteMetadata(None), MemoryBlobs(), clock=lambda: next(clock))
+    registry = Registry(stores)
+    rows = [[i % 97 / 97] for i in range(2000)]
+    truth = ["yes" if row[0] + i % 7 / 20 >= 0.6 else "no" for i, row in enumerate(rows)]
+    for number, limit in enumerate((0.62, 0.5, 0.35, 0.45), 1):
+        name = f"weights {number}".encode() * 1000
+        register_bytes(stores, "churn", name, note=f"weekly retrain {number}")
+        evaluate(
+            stores,
+            registry.version(f"churn/{number}"),
+            Threshold(limit),
+            rows,
+            truth,
+            dataset="holdout-2026-02",
+            metrics=["accuracy"],
+        )
+    registry.activate("churn/1", "production", reason="the first one")
+    registry.activate("churn/2", "production", reason="weekly retrain")
+    registry.activate("churn/3", "production", reason="trained on more rows")
+    registry.rollback("churn@production", reason="error rate doubled after 13:40")
+    registry.activate("churn/4", "staging", reason="next week's")
+    registry.set_policy("churn@production", {"rule": [{"name": "at_least_as_good"}]})
+    for name in ("fraud", "returns"):
+        register_bytes(stores, name, name.encode() * 1000, note="the first one")
+        registry.activate(f"{name}/1", "production", reason="weekly retrain")
+    with suppress(RefusedError):
+        registry.activate("churn/3", "production", reason="once more")
+    for name in ("churn@production", "fraud@production"):
+        _follow(stores, name)
+    return stores
+
+
+def _follow(stores: Stores, alias: str) -> None:
+    status = Registry(stores).status(alias)
+    for i in range(3):
+        is_late = i == 2 and status.model == "fraud"
+        server = Server(
+            id=f"{alias} {i}",
+            model=status.model,
+            alias=status.alias,
+            host=f"web-{i + 1}",
+            pid=812,
+            place="elsewhere",
+            port=None,
+            version=None if is_late else status.activation.version,
+            entry=0 if is_late else status.activation.entry,
+            heard_at=utc_now(),
+            lease_until=datetime(2100, 1, 1, tzinfo=UTC),
+        )
+        stores.metadata.servers.put_server(server)
+
+
+def main(folder: Path) -> None:
+    """Write the pictures."""
+    folder.mkdir(parents=True, exist_ok=True)
+    chromium = os.environ.get("CHROMIUM") or shutil.which("chromium")
+    with sync_playwright() as playwright, serving(make_site(fill())) as url:
+        flags = ["--no-sandbox", "--disable-gpu"]
+        browser = playwright.chromium.launch(executable_path=chromium, args=flags)
+        for scheme in ("light", "dark"):
+            with browser.new_context(
+                color_scheme=scheme,  # type: ignore[arg-type]  # a name that it knows
+                viewport={"width": 1080, "height": 680},
+            ) as context:
+                page = context.new_page()
+                for name, path in SCREENS.items():
+                    page.goto(url + path)
+                    page.screenshot(path=folder / f"{name}-{scheme}.png")
+        browser.close()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
