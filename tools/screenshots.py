@@ -3,6 +3,7 @@
 import os
 import shutil
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -46,16 +47,18 @@ class Threshold:
 
 def times() -> Iterator[datetime]:
     """Give times some hours apart, up to now."""
-    at = utc_now() - timedelta(days=40)
+    at = utc_now() - timedelta(days=18)
     while True:
         at = min(at + timedelta(hours=16), utc_now())
         yield at
 
 
-def fill() -> Stores:
+def fill(folder: Path) -> Stores:
     """Return a registry that has lived for some weeks."""
     clock = times()
-    stores = stores_on(SqliteMetadata(None), MemoryBlobs(), clock=lambda: next(clock))
+    stores = stores_on(
+        SqliteMetadata(folder / "detent.db"), MemoryBlobs(), clock=lambda: next(clock)
+    )
     registry = Registry(stores)
     rows = [[i % 97 / 97] for i in range(2000)]
     truth = ["yes" if row[0] + i % 7 / 20 >= 0.6 else "no" for i, row in enumerate(rows)]
@@ -111,7 +114,11 @@ def main(folder: Path) -> None:
     """Write the pictures."""
     folder.mkdir(parents=True, exist_ok=True)
     chromium = os.environ.get("CHROMIUM") or shutil.which("chromium")
-    with sync_playwright() as playwright, serving(make_site(fill())) as url:
+    with (
+        tempfile.TemporaryDirectory() as registry,
+        sync_playwright() as playwright,
+        serving(make_site(fill(Path(registry)))) as url,
+    ):
         flags = ["--no-sandbox", "--disable-gpu"]
         browser = playwright.chromium.launch(executable_path=chromium, args=flags)
         for scheme in ("light", "dark"):

@@ -32,6 +32,7 @@ from detent.server.watch import stream_events
 from detent.webhooks.deliver import Teller
 
 MAX_BODY = 8 << 20  # bytes of JSON: a manifest of very many files fits
+MAX_HEADERS = 64 << 10  # bytes of all of them
 _REST = ("reference", "name")  # may hold a slash: `churn/7`
 
 Handler = Callable[[Request], Awaitable[Response]]
@@ -57,7 +58,12 @@ class Server:
         return self.stores.acting_as(token.name)
 
     def check_source(self, request: Request) -> None:
-        """Refuse a request for another host, or a change that another site's page sent."""
+        """Refuse a request for another host, or a change that another site's page sent.
+
+        Also one whose headers are too large: what parses them sets no limit.
+        """
+        if sum(len(name) + len(text) for name, text in request.headers.raw) > MAX_HEADERS:
+            raise HTTPException(431, f"the headers have more than {MAX_HEADERS:,} bytes")
         host = request.headers.get("host", "")
         if self.hosts is not None and urlsplit(f"//{host}").hostname not in self.hosts:
             raise HTTPException(421, "this server does not answer under that name: see --host")

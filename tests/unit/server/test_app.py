@@ -337,3 +337,42 @@ def test_what_needs_the_stores_says_where_to_run_it(url: str, tmp_path: Path) ->
             run()
         assert refused.value.hint
     there.close()
+
+
+def test_headers_over_a_limit_are_refused(url: str) -> None:
+    answer = ask(url, "GET", f"{API}/models", x_large="x" * 200_000)
+    assert 400 <= answer.status < 500
+
+
+def test_ids_of_another_model_change_nothing(stores: Stores, url: str) -> None:
+    for model in ("fraud", "wine"):
+        register_bytes(stores, model, model.encode())
+    local = Registry(stores)
+    keeper = as_user(url, local.create_token("mia", role="maintainer", models=["wine"]).secret)
+    before = len(local.audit())
+    for change in (
+        lambda: keeper.activate("fraud/1", "wine@production"),
+        lambda: keeper.activate("wine/1", "fraud@production"),
+        lambda: keeper.withdraw("fraud/1", reason="not mine"),
+        lambda: keeper.note("fraud/1", "not mine"),
+    ):
+        with pytest.raises((RefusedError, InvalidError)):
+            change()
+    assert len(local.audit()) == before
+    keeper.close()
+
+
+def test_webhooks_are_for_admins(stores: Stores, url: str) -> None:
+    local = Registry(stores)
+    keeper = as_user(url, local.create_token("mia", role="maintainer").secret)
+    admin = as_user(url, local.create_token("root", role="admin").secret)
+    with pytest.raises(RefusedError):
+        keeper.create_webhook("https://hooks.example")
+    with pytest.raises(RefusedError, match="not public"):
+        admin.create_webhook("https://127.0.0.1/hook")
+    made = admin.create_webhook("https://hooks.example/secret-of-theirs", models=["churn"])
+    assert admin.webhooks() == local.webhooks() == [made.webhook]
+    assert admin.deliveries(made.webhook.id) == []
+    assert admin.delete_webhook(made.webhook.id).id == made.webhook.id
+    for registry in (keeper, admin):
+        registry.close()
