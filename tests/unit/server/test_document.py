@@ -64,10 +64,8 @@ def ask_everything(mode: GenerationMode, *, examples: int) -> int:
     return len(answered)
 
 
-@pytest.mark.parametrize("mode", list(GenerationMode))
-def test_no_request_is_answered_with_a_defect(mode: GenerationMode) -> None:
-    # A malformed request takes far longer to think of.
-    assert ask_everything(mode, examples=4 if mode is GenerationMode.POSITIVE else 2) > 30
+def test_no_request_is_answered_with_a_defect() -> None:
+    assert ask_everything(GenerationMode.POSITIVE, examples=4) > 50
 
 
 @pytest.mark.slow
