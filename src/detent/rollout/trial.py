@@ -221,9 +221,10 @@ class Trials:
         def load() -> None:
             problem = None
             try:
-                slot = load_slot(
-                    self._stores, rollout.model, rollout.candidate, trusted=self._trusted
-                )
+                with self._follower.while_loading():
+                    slot = load_slot(
+                        self._stores, rollout.model, rollout.candidate, trusted=self._trusted
+                    )
                 deployment.try_out(slot, rollout.entry, None, timeout_s=rollout.plan.timeout_s)
             except DetentError as error:
                 problem = error.message

@@ -88,7 +88,7 @@ class Follower:
         self._trusted = trusted
         self._lease_s = lease_s
         self._tell = tell
-        self._while_loading = loading
+        self.while_loading = loading
         self._glance_s = glance_s
         self._looked_at = float("-inf")
         self._end_listening: Callable[[], None] | None = None
@@ -296,7 +296,7 @@ class Follower:
         """Load a version once, whoever asked; then see for what it is wanted now."""
         slot, problem = None, ""
         try:
-            with self._while_loading():
+            with self.while_loading():
                 slot = self._load_slot(deployment.model, number)
         except DetentError as error:
             problem = f"v{number} does not load: {error.message}"
