@@ -6,6 +6,7 @@ from typing import Any
 
 from detent.charts.chart import Chart
 from detent.charts.draw import draw
+from detent.comparison.words import headline, mark, unmatched_text, verdict_text
 from detent.domain.alias import Activation
 from detent.domain.clock import utc_now
 from detent.domain.server import Server
@@ -100,15 +101,8 @@ def warm_up() -> None:
 
 
 def verdict(difference: Any) -> str:
-    """Return in a word what a difference on the same rows says."""
-    if difference.value == 0:
-        return "● the same number"
-    if difference.greater_is_better is None:
-        return "higher" if difference.value > 0 else "lower"
-    is_better = (difference.value > 0) == difference.greater_is_better
-    if difference.low is not None and difference.low <= 0 <= difference.high:
-        return "● no clear difference"
-    return "▲ better" if is_better else "▼ worse"
+    """Return what the rows say of a difference, with its sign."""
+    return f"{mark(difference)} {verdict_text(difference)}"
 
 
 def trying(ask: Any) -> tuple[Any, DetentError | None]:
@@ -125,5 +119,7 @@ FILTERS = {
     "number": number,
     "signed": signed,
     "size": format_size,
+    "headline": headline,
+    "unmatched": unmatched_text,
     "verdict": verdict,
 }

@@ -71,10 +71,10 @@ def test_what_cannot_be_done_is_said(
     assert says in result.err
 
 
-def test_watching_ends_with_the_rollout(run: Run, registry: detent.Registry) -> None:
-    """Without a server the watch itself drives; failures that were kept roll it back."""
-    rollout = registry.start_rollout("churn/3", "production", labels="none")
-    registry._stores.predictions.write(
+def test_watching_ends_with_the_rollout(run: Run, folder: detent.Registry) -> None:
+    """Where the rows are the watch itself drives; failures that were kept roll it back."""
+    rollout = folder.start_rollout("churn/3", "production", labels="none")
+    folder._stores.predictions.write(
         [make_record(rollout, f"r{i}", shadow_error="RuntimeError: oh") for i in range(20)]
     )
     result = run("rollout", "status", str(rollout.id), "--watch", "--json")
