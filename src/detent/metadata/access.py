@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 from detent.domain.clock import from_us
-from detent.metadata.statements import Statements, converter
+from detent.metadata.statements import Statements, converter, names_from_json, names_to_json
 
 if TYPE_CHECKING:
     from detent.domain.access import Token
@@ -33,7 +32,7 @@ class AccessTables(Statements):
             id=token.id,
             name=token.name,
             role=str(token.role),
-            models=json.dumps(list(token.models), separators=(",", ":")),
+            models=names_to_json(token.models),
             digest=digest,
             at=at_us,
             by=token.created_by,
@@ -94,7 +93,7 @@ def _to_token(row: tuple[Any, ...]) -> Token:
         id=row[0],
         name=row[1],
         role=Role(row[2]),
-        models=tuple(json.loads(row[3])),
+        models=names_from_json(row[3]),
         created_at=from_us(row[4]),
         created_by=row[5],
         revoked_at=None if row[6] is None else from_us(row[6]),

@@ -1,11 +1,15 @@
 """Writing rows and events as another registry has them."""
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from __future__ import annotations
 
-from detent.domain.events import Link
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
 from detent.metadata.statements import Statements
 from detent.metadata.versions import version_words
+
+if TYPE_CHECKING:
+    from detent.domain.events import Link
 
 # The tables that the journal tells of, in an order in which each refers to those before it only:
 # how many columns are the key, and all that are told.

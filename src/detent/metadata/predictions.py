@@ -10,7 +10,6 @@ import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from importlib import resources
 
 from detent.errors import UnavailableError
 
@@ -236,6 +235,8 @@ def _connect(path: str) -> sqlite3.Connection:
         db.execute(
             "PRAGMA synchronous=NORMAL"
         )  # a power cut may take the newest: they are a sample
+        from importlib import resources  # takes longer than a whole status: only to make a file
+
         db.executescript(resources.files("detent.metadata").joinpath("predictions.sql").read_text())
     except BaseException:
         db.close()

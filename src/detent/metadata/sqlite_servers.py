@@ -12,7 +12,6 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from importlib import resources
 from typing import Any, TypeVar
 
 from detent.domain.server import Server
@@ -165,6 +164,8 @@ def _open(path: str) -> _Connection:
         if path != ":memory:":
             raw.execute("PRAGMA journal_mode=WAL")
             raw.execute("PRAGMA synchronous=OFF")
+        from importlib import resources  # takes longer than a whole status: only to make a file
+
         raw.execute(resources.files("detent.metadata").joinpath("serving.sql").read_text())
         return _Connection(raw, 0 if path == ":memory:" else os.stat(path).st_ino)
     except BaseException:

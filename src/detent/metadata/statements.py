@@ -68,6 +68,20 @@ class Statements:
         return (self._number(f"SELECT MAX({column}) FROM {table}") or 0) + 1
 
 
+def names_to_json(names: tuple[str, ...]) -> str:
+    """Return names as the text of a column."""
+    import json  # a quick command meets no such column
+
+    return json.dumps(list(names), separators=(",", ":"))
+
+
+def names_from_json(text: str) -> tuple[str, ...]:
+    """Return the names that a column holds."""
+    import json
+
+    return tuple(json.loads(text))
+
+
 def converter(convert: Callable[[tuple[Any, ...]], T]) -> Callable[[tuple[Any, ...]], T]:
     """Make a function that turns a row into a value say so when no row can have these values."""
 

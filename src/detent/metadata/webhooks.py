@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 from detent.domain.clock import from_us, to_us
-from detent.metadata.statements import Statements, converter
+from detent.metadata.statements import Statements, converter, names_from_json, names_to_json
 
 if TYPE_CHECKING:
     from detent.domain.webhook import Delivery, Webhook
@@ -27,8 +26,8 @@ class WebhookTables(Statements):
             VALUES (:id, :url, :types, :models, :secret, :told, 0, :at, :by)""",
             id=webhook.id,
             url=webhook.url,
-            types=_json(webhook.types),
-            models=_json(webhook.models),
+            types=names_to_json(webhook.types),
+            models=names_to_json(webhook.models),
             secret=secret,
             told=webhook.told,
             at=to_us(webhook.created_at),
@@ -116,10 +115,6 @@ class WebhookTables(Statements):
         return [_to_delivery(row) for row in rows]
 
 
-def _json(names: tuple[str, ...]) -> str:
-    return json.dumps(list(names), separators=(",", ":"))
-
-
 @converter
 def _to_webhook(row: tuple[Any, ...]) -> Webhook:
     from detent.domain.webhook import Webhook
@@ -127,8 +122,8 @@ def _to_webhook(row: tuple[Any, ...]) -> Webhook:
     return Webhook(
         id=row[0],
         url=row[1],
-        types=tuple(json.loads(row[2])),
-        models=tuple(json.loads(row[3])),
+        types=names_from_json(row[2]),
+        models=names_from_json(row[3]),
         created_at=from_us(row[4]),
         created_by=row[5],
         told=row[6],

@@ -81,13 +81,16 @@ def list_servers(metadata: Metadata, name: str | None = None) -> list[Server]:
     Those known to have ended are left out; those whose lease has ended are not.
     """
     from detent.domain.reference import parse_reference
-    from detent.runtime.place import is_gone
 
     model, alias = None, None
     if name is not None:
         reference = parse_reference(name)
         model, alias = reference.model, reference.alias
     servers = metadata.servers.list_servers(model, alias)
+    if not servers:
+        return []
+    from detent.runtime.place import is_gone
+
     return [server for server in servers if not is_gone(server)]
 
 

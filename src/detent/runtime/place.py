@@ -1,7 +1,6 @@
 """Where a process runs, and whether one that ran here still does."""
 
 import os
-import socket
 import time
 from contextlib import suppress
 from functools import lru_cache
@@ -11,6 +10,8 @@ from detent.domain.server import Server
 
 def host_name() -> str:
     """Return the name of this machine, for people."""
+    import socket
+
     return socket.gethostname()
 
 
