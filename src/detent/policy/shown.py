@@ -12,7 +12,6 @@ from detent.policy.rules import Evidence, no_common_rows, same_rows
 if TYPE_CHECKING:
     from detent.comparison.measures import Measure
     from detent.comparison.outcomes import Pair
-    from detent.domain.version import Version
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -342,7 +341,7 @@ def _answer(
         evidence=found.facts()
         | {
             "baseline_digest": against.baseline.digest,
-            "candidate_digest": _digest(evidence.candidate),
+            "candidate_digest": evidence.candidate.digest,
             "metric": difference.metric,
             "n": difference.n,
             "baseline": difference.baseline,
@@ -360,10 +359,6 @@ def _answer(
             "counts": list(difference.counts) if difference.counts else None,
         },
     )
-
-
-def _digest(version: Version) -> str:
-    return version.digest
 
 
 def _worst(results: list[RuleResult]) -> RuleResult:

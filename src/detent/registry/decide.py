@@ -63,9 +63,7 @@ class Facts:
         )
 
 
-def prepare(
-    stores: Stores, reference: str | Reference | Version, alias: str, *, is_asked: bool = False
-) -> Prepared | None:
+def prepare(stores: Stores, reference: str | Reference | Version, alias: str) -> Prepared | None:
     """Judge on a snapshot; None where no rule needs it, or the version is active already.
 
     Raises
@@ -75,10 +73,10 @@ def prepare(
     """
     with stores.metadata.read() as tables:
         version = resolve(tables, reference)
-        if not (is_asked or tables.has_policy(version.model, alias)):
+        if not tables.has_policy(version.model, alias):
             return None
         current = tables.newest_activation(version.model, alias)
-        if current is not None and current.version == version.number and not is_asked:
+        if current is not None and current.version == version.number:
             return None
         facts = read_facts(tables, version, alias, current)
         evidence = _evidence(stores, tables, facts)
