@@ -250,7 +250,6 @@ def follow(stores: Stores, alias: str, *, behind: int = 0, n: int = 3) -> None:
                 host=f"web-{i}",
                 pid=800 + i,
                 place="elsewhere",
-                port=None,
                 version=1 if late else status.activation.version,
                 entry=status.activation.entry - late,
                 heard_at=utc_now() - timedelta(seconds=40 if late else 0),

@@ -172,6 +172,25 @@ def test_a_strict_server_does_not_answer_without_its_lease(
     wait_until(lambda: server.infer(tensor()).status == 200)
 
 
+def test_a_stopped_server_between_two_answers_holds_nothing_up(
+    registry: detent.Registry, start: Starter
+) -> None:
+    server = start(registry, "churn")
+    switch(registry, 1, 1)  # so both versions are loaded
+    assert server.infer(tensor()).headers["detent-version"] == "2"
+    server.ask("GET", "/v2/health/live")  # so the answer before is finished
+    (found,) = registry.servers("churn")
+    os.kill(found.pid, signal.SIGSTOP)
+    try:
+        entry = registry.rollback("churn@production", wait_s=10)
+        assert entry.confirmation is not None
+        assert entry.confirmation.confirmed == 1
+        assert [server.version for server in registry.servers("churn")] == [1]
+    finally:
+        os.kill(found.pid, signal.SIGCONT)
+    assert server.infer(tensor()).headers["detent-version"] == "1", "its first answer since then"
+
+
 def _wrongly_signed(registry: detent.Registry) -> str:
     """Register a version whose answers are not as its signature says."""
     stores = registry._stores

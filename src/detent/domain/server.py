@@ -13,7 +13,7 @@ class Server:
     it has acknowledged: it answers as that entry says, and every answer that it began before is
     finished; 0 while it starts. ``problem`` says why it does not follow ``problem_entry``.
     ``place`` tells machines, and the spaces of process numbers on them, apart: where it is the
-    reader's own, ``pid`` can be looked up. ``port`` hears that there is something new to see.
+    reader's own, ``pid`` can be looked up.
     """
 
     id: str
@@ -22,7 +22,6 @@ class Server:
     host: str
     pid: int
     place: str
-    port: int | None
     version: int | None
     entry: int
     heard_at: datetime

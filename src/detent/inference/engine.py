@@ -18,6 +18,7 @@ from detent.inference.batch import Batcher
 from detent.inference.candidate import Aside
 from detent.inference.protocol import Asked
 from detent.inference.tensors import Tensor, find_not_finite, to_rows, to_tensors, wrong
+from detent.inference.turns import Turns
 from detent.registry.stores import Stores
 from detent.runtime.deployment import Deployment, Role
 from detent.runtime.follower import Follower
@@ -73,6 +74,8 @@ class Engine:
         How long a request waits for others of its kind, in seconds.
     observers : sequence of Observer, optional
         Told of each answer.
+    n_workers : int, default=1
+        How many processes like this one answer on this machine.
     """
 
     def __init__(
@@ -82,6 +85,7 @@ class Engine:
         *,
         batch_s: float = 0.0,
         observers: Sequence[Observer] = (),
+        n_workers: int = 1,
     ) -> None:
         self.follower = follower
         self.observers = list(observers)
@@ -92,6 +96,7 @@ class Engine:
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="detent-predict")
         self._batcher = Batcher(batch_s, self._call) if batch_s > 0 else None
         self._aside = Aside()
+        self._turns = Turns(n_workers)
 
     @property
     def names(self) -> list[str]:
@@ -145,8 +150,7 @@ class Engine:
     ) -> tuple[list[Tensor], Slot]:
         """Answer a request with the version that is active when it begins.
 
-        The caller gives the slot back with ``deployment.release(slot)`` once the answer was sent:
-        until then a change waits for it.
+        The caller calls `finish` once the answer was sent: until then a change waits for it.
 
         Returns
         -------
@@ -167,14 +171,12 @@ class Engine:
             If the model raised.
         """
         follower = self.follower
-        follower.glance()
         if follower.is_strict and not follower.may_answer:
             raise UnavailableError(
                 "the lease of this server has ended and cannot be renewed: it may have missed a"
                 " change, and does not answer",
                 hint="see `detent status`, and whether the registry can be written to",
             )
-        # Nothing is awaited from the glance to here: the slot is that of the newest commit seen.
         if version:  # whoever names one takes no part in a trial
             slot, role, key = deployment.acquire_active(), Role.ACTIVE, None
         else:
@@ -225,6 +227,11 @@ class Engine:
         answered.seconds = time.perf_counter() - started
         self._tell(answered)
         return tensors
+
+    def finish(self, deployment: Deployment, slot: Slot) -> None:
+        """Give back the slot of an answer that was sent, and the processor to whoever waits."""
+        deployment.release(slot)
+        self._turns.end()
 
     def _read(self, answered: Answered, asked: Asked) -> tuple[str, ...]:
         """Read the rows of a request as its version takes them; return the methods asked for."""

@@ -131,7 +131,7 @@ class _Service:
             request_id,
             version=request.model_version,
         )
-        context.add_done_callback(lambda _: deployment.release(slot))
+        context.add_done_callback(lambda _: engine.finish(deployment, slot))
         number = str(slot.version.number)
         context.set_trailing_metadata((("detent-version", number),))
         answer = MESSAGES["ModelInferResponse"](

@@ -108,7 +108,7 @@ class Application:
             status = 499
         finally:
             if slot is not None and deployment is not None:
-                deployment.release(slot)
+                engine.finish(deployment, slot)
         if self._log_requests:
             log(
                 "request",
@@ -213,13 +213,13 @@ def make_routes(engine: Engine, metrics: Callable[[], tuple[bytes, str]]) -> Fas
 
     @api.get("/v2/health/ready")
     async def ready() -> Response:
-        engine.follower.glance()
+        engine.follower.look()
         return _said("ready", is_ready(engine))
 
     @api.get("/v2/models/{name}/ready")
     @api.get("/v2/models/{name}/versions/{version}/ready")
     async def model_ready(name: str, version: str = "") -> Response:
-        engine.follower.glance()
+        engine.follower.look()
         deployment = engine.find(name)
         if version:
             engine.check_version(deployment, deployment.active, version)
@@ -228,7 +228,7 @@ def make_routes(engine: Engine, metrics: Callable[[], tuple[bytes, str]]) -> Fas
     @api.get("/v2/models/{name}")
     @api.get("/v2/models/{name}/versions/{version}")
     async def model(name: str, version: str = "") -> dict[str, Any]:
-        engine.follower.glance()
+        engine.follower.look()
         deployment = engine.find(name)
         if version:
             engine.check_version(deployment, deployment.active, version)

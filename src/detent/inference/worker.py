@@ -28,9 +28,6 @@ from detent.settings import read_settings
 # A version being loaded is Python code beside the event loop. How long it may keep the loop from
 # running is this; by default 5 ms, which each answer would have to wait meanwhile.
 _SWITCH_S = 0.0005
-# Asking whether something was committed takes a fifth of the time of a quick answer. The bell says
-# so, too: between two answers that follow each other closely it is enough to listen for that.
-_GLANCE_S = 0.001
 
 
 def make_application(options: ServeOptions) -> Application:
@@ -54,11 +51,16 @@ def make_application(options: ServeOptions) -> Application:
         is_strict=options.is_strict,
         tell=tell,
         loading=health.loading,
-        glance_s=_GLANCE_S,
     )
     trials = Trials(stores, follower, trusted=options.trusted, tell=tell)
     metrics.trials = trials
-    engine = Engine(stores, follower, batch_s=options.batch_s, observers=[metrics, trials])
+    engine = Engine(
+        stores,
+        follower,
+        batch_s=options.batch_s,
+        observers=[metrics, trials],
+        n_workers=options.workers,
+    )
     tracer = find_tracer()
     if tracer is not None:
         engine.observers.append(tracer)
@@ -75,7 +77,6 @@ async def _living(
     follower = engine.follower
     loop = asyncio.get_running_loop()
     follower.start()  # nothing is answered before, so nothing waits
-    loop.add_reader(follower.bell.socket, _hear, follower)
     ticking = loop.create_task(_tick(follower))
     trials.start()
     grpc = None
@@ -97,7 +98,6 @@ async def _living(
         ticking.cancel()
         with suppress(asyncio.CancelledError):
             await ticking
-        loop.remove_reader(follower.bell.socket)
         await loop.run_in_executor(None, trials.close)
         follower.close()
         engine.close()
@@ -108,8 +108,3 @@ async def _tick(follower: Follower) -> None:
     while True:
         follower.tick()
         await asyncio.sleep(TICK_S)
-
-
-def _hear(follower: Follower) -> None:
-    follower.bell.silence()
-    follower.tick()

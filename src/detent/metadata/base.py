@@ -18,6 +18,11 @@ class Servers(Protocol):
     a few milliseconds at most: a server writes between two answers.
     """
 
+    @property
+    def doors(self) -> str | None:
+        """A folder in which processes of one machine share memory; None where there is none."""
+        ...
+
     def list_servers(self, model: str | None = None, alias: str | None = None) -> list[Server]:
         """Return what servers last said: all of them, those of a model, or of one alias.
 

@@ -17,6 +17,11 @@ class PostgresServers:
         self._connection = connection
         self._tables = ServerTables(connection)
 
+    @property
+    def doors(self) -> None:
+        """There are none: those who wait may be on other machines, and the server tells them."""
+        return None
+
     def list_servers(self, model: str | None = None, alias: str | None = None) -> list[Server]:
         """Return what servers last said."""
         return self._tables.list_servers(model, alias)

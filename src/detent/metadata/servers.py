@@ -18,7 +18,7 @@ class ServerTables(Statements):
             if value is not None
         ]
         rows = self._all(
-            f"""SELECT id, model, alias, host, pid, place, port, version, entry, heard_at,
+            f"""SELECT id, model, alias, host, pid, place, version, entry, heard_at,
                 lease_until, problem, problem_entry FROM server
             {"WHERE " + " AND ".join(conditions) if conditions else ""}
             ORDER BY model, alias, host, pid, id""",
@@ -30,9 +30,9 @@ class ServerTables(Statements):
     def put_server(self, server: Server) -> None:
         """Write what a server says of itself. What it has acknowledged never goes back."""
         self._all(
-            """INSERT INTO server (id, model, alias, host, pid, place, port, version, entry,
+            """INSERT INTO server (id, model, alias, host, pid, place, version, entry,
                 heard_at, lease_until, problem, problem_entry)
-            VALUES (:id, :model, :alias, :host, :pid, :place, :port, :version, :entry, :heard_at,
+            VALUES (:id, :model, :alias, :host, :pid, :place, :version, :entry, :heard_at,
                 :lease_until, :problem, :problem_entry)
             ON CONFLICT (id, model, alias) DO UPDATE SET version = excluded.version,
                 entry = excluded.entry, heard_at = excluded.heard_at,
@@ -45,7 +45,6 @@ class ServerTables(Statements):
             host=server.host,
             pid=server.pid,
             place=server.place,
-            port=server.port,
             version=server.version,
             entry=server.entry,
             heard_at=to_us(server.heard_at),
@@ -73,11 +72,10 @@ def to_server(row: tuple[Any, ...]) -> Server:
         host=row[3],
         pid=row[4],
         place=row[5],
-        port=row[6],
-        version=row[7],
-        entry=row[8],
-        heard_at=from_us(row[9]),
-        lease_until=from_us(row[10]),
-        problem=row[11],
-        problem_entry=row[12],
+        version=row[6],
+        entry=row[7],
+        heard_at=from_us(row[8]),
+        lease_until=from_us(row[9]),
+        problem=row[10],
+        problem_entry=row[11],
     )

@@ -9,7 +9,6 @@ CREATE TABLE IF NOT EXISTS server (
     host            TEXT   NOT NULL,
     pid             INTEGER NOT NULL,
     place           TEXT   NOT NULL,    -- machine and space of process numbers
-    port            INTEGER,             -- UDP, of the same machine: hears of news
     version         INTEGER,             -- what it answers with
     entry           INTEGER NOT NULL,    -- the newest activation that it has acknowledged
     heard_at        INTEGER NOT NULL,

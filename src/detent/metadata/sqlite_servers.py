@@ -63,6 +63,11 @@ class SqliteServers:
         self._shared: _Connection | None = None
         self._mutex = threading.RLock()
 
+    @property
+    def doors(self) -> str | None:
+        """The folder beside the file, made by the first server."""
+        return None if self._path is None else os.path.join(os.path.dirname(self._path), "serving")
+
     def list_servers(self, model: str | None = None, alias: str | None = None) -> list[Server]:
         """Return what servers last said."""
         if self._path is not None and not os.path.exists(self._path):

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from detent.errors import NotFoundError, UnavailableError
+from detent.runtime.door import Door
 from detent.runtime.slot import Slot
 
 
@@ -47,6 +48,11 @@ class Deployment:
         Chooses for each request between ``active`` and ``candidate``.
     problem, problem_entry : str or None, int
         Why it does not answer by a newer entry, and by which.
+    door : Door or None
+        Where others on this machine see which answers are begun, and leave news.
+    glance : callable
+        Sees what was committed before now. Called after an answer was begun and before its slot is
+        chosen; may call `swap`. Where it raises, nothing is answered.
     """
 
     def __init__(self, model: str, alias: str) -> None:
@@ -62,6 +68,10 @@ class Deployment:
         self.problem: str | None = None
         self.problem_entry = 0
         self.on_drained: Callable[[Deployment], None] = lambda _: None
+        self.door: Door | None = None
+        self.glance: Callable[[], None] = lambda: None
+        self._n_begun = 0
+        self._kept: list[Slot] = []
         self._draining: list[Slot] = []
         self._lock = threading.Lock()
 
@@ -80,9 +90,11 @@ class Deployment:
         UnavailableError
             If the version it holds is not loaded here.
         """
+        self._begin()
         with self._lock:
             slot, role = self.active, Role.ACTIVE
             if slot is None:
+                self._end()
                 raise self._nothing()
             if self.router is not None:
                 slot, role = self.router(self, key)
@@ -93,6 +105,7 @@ class Deployment:
         """Say that a request that a slot answered is finished."""
         with self._lock:
             slot.n_running -= 1
+            self._end()
             is_drained = bool(self._draining) and self._drain()
         if is_drained:
             self.on_drained(self)
@@ -100,7 +113,7 @@ class Deployment:
     def find(self, number: int) -> Slot | None:
         """Return the slot of a version that is loaded here."""
         with self._lock:
-            for slot in (self.active, self.standby, self.candidate):
+            for slot in (self.active, self.standby, self.candidate, *self._kept):
                 if slot is not None and slot.version.number == number:
                     return slot
             return None
@@ -118,15 +131,26 @@ class Deployment:
             self.problem, self.problem_entry = None, 0
             self._end_trial()
             if before is not None and before is not slot:
-                self.standby = before
+                self._replace_standby(before)
                 self._draining.append(before)
+            self._show()
             return self._drain()
 
     def stand_by(self, slot: Slot) -> None:
         """Keep a slot ready for a rollback."""
         with self._lock:
             if slot is not self.active:
-                self.standby = slot
+                self._replace_standby(slot)
+                self._show()
+
+    def let_go(self) -> None:
+        """Forget what stood by before, once nobody can count on it any more. To be called often."""
+        with self._lock:
+            n = len(self._kept)
+        # Whoever saw it at the door has left news by now.
+        if n and self.door is not None and not self.door.has_news():
+            with self._lock:
+                del self._kept[:n]
 
     def try_out(
         self, slot: Slot, entry: int, router: Router | None, *, timeout_s: float = 1.0
@@ -162,8 +186,10 @@ class Deployment:
         UnavailableError
             If the version it holds is not loaded here.
         """
+        self._begin()
         with self._lock:
             if self.active is None:
+                self._end()
                 raise self._nothing()
             self.active.n_running += 1
             return self.active
@@ -179,6 +205,36 @@ class Deployment:
         with self._lock:
             return self._drain()
 
+    def _begin(self) -> None:
+        with self._lock:
+            self._n_begun += 1
+            if self.door is not None:
+                self.door.begin(self._n_begun)
+        try:
+            self.glance()
+        except BaseException:
+            with self._lock:
+                self._end()
+            raise
+
+    def _end(self) -> None:
+        self._n_begun -= 1
+        if self.door is not None:
+            self.door.begin(self._n_begun)
+
+    def _replace_standby(self, slot: Slot) -> None:
+        if self.standby is not None and self.standby is not slot and self.door is not None:
+            self._kept.append(self.standby)
+        self.standby = slot
+
+    def _show(self) -> None:
+        if self.door is not None:
+            active, standby = self.active, self.standby
+            self.door.hold(
+                active.version.number if active else None,
+                standby.version.number if standby else None,
+            )
+
     def _end_trial(self) -> None:
         slot, self.candidate, self.router = self.candidate, None, None
         if slot is not None and slot is not self.active:
@@ -188,6 +244,8 @@ class Deployment:
         self._draining = [
             slot for slot in self._draining if slot.n_running and slot is not self.active
         ]
+        if not self._draining and self.door is not None:
+            self.door.followed(self.entry)
         return not self._draining
 
     def _nothing(self) -> NotFoundError | UnavailableError:

@@ -7,14 +7,18 @@ from typing import TYPE_CHECKING
 
 from detent.domain.clock import utc_now
 from detent.domain.server import Confirmation, Server, sort_servers
+from detent.domain.value import replace
 from detent.errors import UnavailableError
 
 if TYPE_CHECKING:
     from detent.domain.alias import Activation
     from detent.metadata.base import Metadata
+    from detent.runtime.door import Door
 
 WAIT_S = 5.0
 _POLL_S = 0.0002  # asking costs a few microseconds; an acknowledgement is seen this soon
+# At first without a pause: an answer in flight takes less than waiting for a turn to look again.
+_NO_PAUSE_S = 0.001
 _LOOK_AGAIN_S = 0.05  # a server that dies or whose lease ends writes nothing: look for that too
 
 
@@ -41,10 +45,7 @@ def confirm(metadata: Metadata, entry: Activation, *, wait_s: float = WAIT_S) ->
     """
     started = time.monotonic()
     deadline = started + wait_s
-    has_rung = False
-    confirmed: tuple[Server, ...] = ()
-    waiting: tuple[Server, ...] = ()
-    failed: tuple[Server, ...] = ()
+    doors = _Doors(metadata, entry)
     while True:
         counter: int | None = None
         try:
@@ -57,14 +58,10 @@ def confirm(metadata: Metadata, entry: Activation, *, wait_s: float = WAIT_S) ->
                     f" have followed is not known: {error.message}",
                     hint=f"see what they answer with: `detent status {entry.name}`",
                 ) from error
+            waiting: tuple[Server, ...] = ()
         else:
-            confirmed, waiting, failed = sort_servers(alive, entry.entry)
-            if waiting and not has_rung:
-                from detent.runtime.bell import ring
-                from detent.runtime.place import this_place
-
-                ring([s.port for s in waiting if s.port and s.place == this_place()])
-                has_rung = True
+            answering = tuple(doors.as_it_answers(server) for server in alive)
+            confirmed, waiting, failed = sort_servers(answering, entry.entry)
             if not waiting or time.monotonic() >= deadline:
                 return Confirmation(
                     servers=len(confirmed) + len(waiting) + len(failed),
@@ -72,7 +69,8 @@ def confirm(metadata: Metadata, entry: Activation, *, wait_s: float = WAIT_S) ->
                     seconds=time.monotonic() - started,
                     behind=(*failed, *waiting),
                 )
-        _wait_for_news(metadata, counter, min(deadline, time.monotonic() + _LOOK_AGAIN_S))
+        until = min(deadline, time.monotonic() + _LOOK_AGAIN_S)
+        _wait_for_news(metadata, counter, until, doors, waiting)
 
 
 def list_servers(metadata: Metadata, name: str | None = None) -> list[Server]:
@@ -91,7 +89,54 @@ def list_servers(metadata: Metadata, name: str | None = None) -> list[Server]:
         return []
     from detent.runtime.place import is_gone
 
-    return [server for server in servers if not is_gone(server)]
+    followed = sorted({(server.model, server.alias) for server in servers})
+    newest = {key: metadata.current.newest_activation(*key) for key in followed}
+    doors = {key: _Doors(metadata, entry) for key, entry in newest.items() if entry}
+    return [
+        doors[key].as_it_answers(server)
+        if (key := (server.model, server.alias)) in doors
+        else server
+        for server in servers
+        if not is_gone(server)
+    ]
+
+
+class _Doors:
+    """The doors of the servers on this machine, where news of an entry was left."""
+
+    def __init__(self, metadata: Metadata, entry: Activation) -> None:
+        self._folder = metadata.servers.doors
+        self._entry = entry
+        self._opened: dict[str, Door | None] = {}
+
+    def as_it_answers(self, server: Server) -> Server:
+        """Return what a server answers with now, which its row may not say yet."""
+        if server.entry >= self._entry.entry or not self.has_followed(server):
+            return server
+        entry, version = self._entry.entry, self._entry.version
+        return replace(server, entry=entry, version=version, problem=None)
+
+    def has_followed(self, server: Server) -> bool:
+        """Return whether each answer of a server, now and from now on, is by the entry."""
+        if server.id not in self._opened:
+            self._opened[server.id] = self._open(server)
+        door = self._opened[server.id]
+        return door is not None and door.answers_by(self._entry)
+
+    def _open(self, server: Server) -> Door | None:
+        if self._folder is None:
+            return None
+        from detent.runtime.door import door_name, open_door
+        from detent.runtime.place import this_place
+
+        if server.place != this_place():
+            return None
+        try:
+            door = open_door(self._folder, door_name(server.id, server.model, server.alias))
+        except (OSError, ValueError):
+            return None
+        door.leave_news()
+        return door
 
 
 def _live_servers(metadata: Metadata, model: str, alias: str) -> tuple[Server, ...]:
@@ -111,11 +156,21 @@ def _live_servers(metadata: Metadata, model: str, alias: str) -> tuple[Server, .
     )
 
 
-def _wait_for_news(metadata: Metadata, counter: int | None, until: float) -> None:
-    while time.monotonic() < until:
-        time.sleep(_POLL_S)
+def _wait_for_news(
+    metadata: Metadata,
+    counter: int | None,
+    until: float,
+    doors: _Doors,
+    waiting: tuple[Server, ...],
+) -> None:
+    pause_from = time.monotonic() + _NO_PAUSE_S
+    while (now := time.monotonic()) < until:
+        if now > pause_from:
+            time.sleep(_POLL_S)
         try:
             if counter is None or metadata.servers.change_counter() != counter:
+                return
+            if any(doors.has_followed(server) for server in waiting):
                 return
         except UnavailableError:
             return

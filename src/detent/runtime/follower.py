@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 from detent.domain.alias import Activation, rollback_target
@@ -18,8 +19,8 @@ from detent.domain.server import Server
 from detent.errors import DetentError, UnavailableError
 from detent.registry.read import find_alias
 from detent.registry.stores import Stores
-from detent.runtime.bell import Bell
 from detent.runtime.deployment import Deployment
+from detent.runtime.door import door_name, make_door, sweep_doors
 from detent.runtime.place import host_name, this_place
 from detent.runtime.slot import Slot, load_slot
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 LEASE_S = 10.0
-TICK_S = 0.02  # how often an idle process looks; the bell makes that rarely the way it learns
+TICK_S = 0.02  # how often an idle process looks, and says what it has seen
 _HEARD_S = 0.25  # how often it is done by the thread that is told of commits
 _RENEWALS = 3  # of a lease, in its time: two may fail
 # The next rollback's version is looked for a little later: right after a change the other processes
@@ -42,9 +43,9 @@ Tell = Callable[[str, dict[str, object]], None]  # what happened, and to what
 class Follower:
     """Keeps deployments at what their aliases hold. May be shared between threads.
 
-    Before each answer call `glance`; every `TICK_S` seconds, and when the bell rings, `tick`. Where
-    the registry tells of commits, a thread of its own does all of that, so that an answer never
-    waits for the network: both then do nothing.
+    Every `TICK_S` seconds call `tick`. Its deployments see what was committed before each answer:
+    at their doors, or where there are none, in the registry. Where the registry tells of commits,
+    a thread of its own does all of that, so that an answer never waits for the network.
 
     Parameters
     ----------
@@ -62,8 +63,6 @@ class Follower:
         Told what happens: ``(event, fields)``, for a log. May be called from any thread.
     loading : callable, optional
         Gives a context that is open while a version is loaded, in whatever thread that is.
-    glance_s : float, default=0
-        For how long a look is good enough for `glance`, in seconds.
     """
 
     def __init__(
@@ -76,20 +75,18 @@ class Follower:
         is_strict: bool = False,
         tell: Tell = lambda _event, _fields: None,
         loading: Callable[[], AbstractContextManager[object]] = nullcontext,
-        glance_s: float = 0.0,
     ) -> None:
         self.id = secrets.token_hex(8)
-        self.bell = Bell()
         self.deployments = [Deployment(a.model, str(a.alias)) for a in aliases]
         for deployment in self.deployments:
             deployment.on_drained = self._acknowledge_soon
+            deployment.glance = partial(self._glance, deployment)
         self.is_strict = is_strict
         self._stores = stores
         self._trusted = trusted
         self._lease_s = lease_s
         self._tell = tell
         self.while_loading = loading
-        self._glance_s = glance_s
         self._looked_at = float("-inf")
         self._end_listening: Callable[[], None] | None = None
         self._seen = threading.local()  # the counter of each thread's connection
@@ -112,6 +109,9 @@ class Follower:
             If there is no such registry or model, or an alias has never held a version.
         """
         metadata = self._stores.metadata
+        for deployment in self.deployments:
+            name = door_name(self.id, deployment.model, deployment.alias)
+            deployment.door = make_door(metadata.servers.doors, name)
         newest = [
             find_alias(metadata.current, Reference(model=d.model, alias=d.alias))
             for d in self.deployments
@@ -125,30 +125,41 @@ class Follower:
         with suppress(UnavailableError):
             lapsed = to_us(self._stores.clock() - _KEEP_LAPSED)
             metadata.servers.remove_lapsed_servers(before_us=lapsed)
+            sweep_doors(metadata.servers.doors, {s.id for s in metadata.servers.list_servers()})
 
-    def glance(self) -> None:
-        """See what was committed, unless that was looked for `glance_s` ago or is told."""
-        since_s = time.monotonic() - self._looked_at
-        if self._end_listening is None:
-            if since_s >= self._glance_s:
-                self.look()
-        elif since_s > self._lease_s and "look" not in self._cannot:
+    def _glance(self, deployment: Deployment) -> None:
+        """See what was committed, before a deployment chooses what answers."""
+        if deployment.door is not None:
+            if deployment.door.has_news() and not self.look():
+                # Somebody has changed something, and may count on this process to know of it.
+                raise UnavailableError(
+                    f"`{deployment.name}` was changed, and the registry cannot be read to see how:"
+                    f" {self._cannot.get('look', 'it is being read')}",
+                    hint="ask again in a moment",
+                )
+        elif self._end_listening is None:
+            self.look()
+        elif time.monotonic() - self._looked_at > self._lease_s and "look" not in self._cannot:
             # The whole process was stopped: no change has waited for it meanwhile.
             self.look()
 
-    def look(self) -> None:
-        """See what was committed before now."""
+    def look(self) -> bool:
+        """See what was committed before now; return whether it could be seen."""
         self._looked_at = time.monotonic()
+        news = [(door, door.news()) for d in self.deployments if (door := d.door) is not None]
         try:
             counter = self._stores.metadata.change_counter()
-            if counter == getattr(self._seen, "counter", None):
-                return
-            with self._lock:
-                self._follow()
-            self._seen.counter = counter
-            self._can("look")
+            if counter != getattr(self._seen, "counter", None):
+                with self._lock:
+                    self._follow()
+                self._seen.counter = counter
+                self._can("look")
         except DetentError as error:  # not even a damaged registry stops what answers
             self._cannot_now("look", error)
+            return False
+        for door, number in news:
+            door.saw(number)
+        return True
 
     def tick(self) -> None:
         """Do what is due: look, load again what did not load, acknowledge, renew the lease."""
@@ -164,6 +175,8 @@ class Follower:
             self._is_retry = True
             self._seen.counter = None
         self.look()
+        for deployment in self.deployments:
+            deployment.let_go()
         if now >= self._renew_at or any(d.acknowledged < d.entry for d in self.deployments):
             with self._lock:
                 self._acknowledge(self.deployments)
@@ -189,7 +202,9 @@ class Follower:
             self._end_listening()
         with self._lock, suppress(UnavailableError):
             self._stores.metadata.servers.remove_servers(self.id)
-        self.bell.close()
+        for deployment in self.deployments:
+            if deployment.door is not None:
+                deployment.door.remove()
 
     # Following: under the lock ------------------------------------------------------------
 
@@ -218,7 +233,8 @@ class Follower:
     def _swap(self, deployment: Deployment, slot: Slot | None, entry: Activation) -> None:
         before = deployment.active
         deployment.swap(slot, entry.entry)
-        self._acknowledge([deployment])
+        if deployment.door is None:  # whoever waits sees it there; the row has time until a tick
+            self._acknowledge([deployment])
         self._tell(
             "switched",
             {
@@ -261,7 +277,6 @@ class Follower:
             host=host_name(),
             pid=os.getpid(),
             place=this_place(),
-            port=self.bell.port,
             version=active.version.number if active else None,
             entry=entry,
             heard_at=now,
@@ -273,6 +288,8 @@ class Follower:
     def _acknowledge_soon(self, deployment: Deployment) -> None:
         # Called where an answer ended. Whoever holds the lock now acknowledges, or the next tick.
         # Not where the registry does not answer: the answers would have to wait for it.
+        if deployment.door is not None:
+            return
         if "acknowledge" not in self._cannot and self._lock.acquire(blocking=False):
             try:
                 self._acknowledge([deployment])

@@ -101,7 +101,6 @@ class Live:
         """
         if not self._finalizer.alive:
             raise UnavailableError(f"{self!r} is closed", hint="follow the alias again")
-        self._follower.glance()
         slot, _ = self._deployment.acquire()
         try:
             if method is None:
@@ -123,9 +122,8 @@ def _tick(follower: Follower, end: threading.Event, stores: Stores) -> None:
     # No reference to the `Live`: one that nobody holds any more is closed.
     try:
         while not end.is_set():
-            follower.bell.wait(TICK_S)
-            if not end.is_set():
-                follower.tick()
+            follower.tick()
+            end.wait(TICK_S)
     finally:
         stores.metadata.close()
 

@@ -40,8 +40,8 @@ def is_gone(server: Server) -> bool:
     except PermissionError:  # it is there, and another user's
         return False
     # A killed process keeps its number until its parent has heard of it.
-    with suppress(OSError), open(f"/proc/{server.pid}/stat") as stream:
-        return stream.read().rpartition(")")[2].split()[0] in "ZX"
+    with suppress(OSError):
+        return _status(server.pid)[0] in "ZX"
     return False
 
 
@@ -53,11 +53,19 @@ def is_running_here(server: Server) -> bool:
     if server.place != this_place() or is_gone(server):
         return False
     try:
-        with open(f"/proc/{server.pid}/stat") as stream:
-            ticks = int(stream.read().rpartition(")")[2].split()[19])
+        ticks = int(_status(server.pid)[19])
         with open("/proc/uptime") as stream:
             up_s = float(stream.read().split()[0])
     except (OSError, ValueError, IndexError):  # not Linux, or it ended just now
         return False
     age_s = up_s - ticks / os.sysconf("SC_CLK_TCK")
     return time.time() - age_s <= server.heard_at.timestamp() + 1
+
+
+def _status(pid: int) -> list[str]:
+    """Return what Linux says of a process: its state, and the numbers after it."""
+    file = os.open(f"/proc/{pid}/stat", os.O_RDONLY)
+    try:
+        return os.read(file, 4096).decode("utf-8", "replace").rpartition(")")[2].split()
+    finally:
+        os.close(file)

@@ -453,7 +453,6 @@ def _server(
         host="web-1",
         pid=812,
         place="here",
-        port=None,
         version=version,
         entry=entry,
         heard_at=from_us(7),

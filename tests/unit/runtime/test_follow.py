@@ -217,7 +217,6 @@ def _server(entry: int, *, problem_entry: int = 0, pid: int = 1, place: str = ""
         host="web-1",
         pid=pid,
         place=place,
-        port=None,
         version=1,
         entry=entry,
         heard_at=from_us(0),
@@ -258,3 +257,26 @@ def test_a_router_may_choose_a_candidate(registry: detent.Registry) -> None:
     assert deployment.acquire("b") == (candidate, Role.CANARY)
     assert (active.n_running, candidate.n_running) == (2, 1)
     assert deployment.find(2) is candidate
+
+
+def test_who_cannot_see_what_was_changed_does_not_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unavailable() -> int:
+        raise detent.UnavailableError("the database is away")
+
+    registry = detent.connect(tmp_path / "registry")
+    for strength in (1.0, 0.1):
+        model = LogisticRegression(C=strength).fit(X, (X[:, 0] > 0).astype(int))
+        registry.register("churn", model, sample=X[:5], code="/")
+    registry.activate("churn/1", "production")
+    with registry.follow("churn@production") as live:
+        metadata = live._follower._stores.metadata
+        monkeypatch.setattr(metadata, "change_counter", unavailable)
+        assert live.version.number == 1, "nothing was changed"
+        registry.activate("churn/2", "production", wait_s=0)
+        with pytest.raises(detent.UnavailableError, match="was changed, and the registry cannot"):
+            live.predict(X)
+        monkeypatch.undo()
+        registry.activate("churn/2", "production", wait_s=60)
+        assert live.version.number == 2

@@ -65,7 +65,6 @@ def test_metrics_tell_what_aliases_hold(
                 host="here",
                 pid=i,
                 place="",
-                port=None,
                 version=None,
                 entry=entry,
                 heard_at=utc_now(),
