@@ -60,6 +60,7 @@ if TYPE_CHECKING:
         VerifyReport,
         VersionCard,
     )
+    from detent.domain.reproduction import Likeness, Reproduction, ReproductionPlan
     from detent.domain.rollout import (
         Joined,
         Labels,
@@ -112,6 +113,7 @@ __all__ = [
     "JournalReport",
     "LabelWanted",
     "Labels",
+    "Likeness",
     "Lineage",
     "Live",
     "Manifest",
@@ -133,6 +135,8 @@ __all__ = [
     "Registry",
     "RepairReport",
     "Report",
+    "Reproduction",
+    "ReproductionPlan",
     "Role",
     "Rollout",
     "RolloutStatus",
@@ -202,6 +206,7 @@ _HOMES = {
         "VerifyReport",
         "VersionCard",
     ),
+    "detent.domain.reproduction": ("Likeness", "Reproduction", "ReproductionPlan"),
     "detent.domain.rollout": (
         "Joined",
         "LabelWanted",

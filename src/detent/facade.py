@@ -7,7 +7,7 @@ on data runs here. Heavy rooms are entered when they are used, so that ``import 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, overload
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
         VerifyReport,
         VersionCard,
     )
+    from detent.domain.reproduction import Reproduction, ReproductionPlan
     from detent.domain.rollout import Joined, LabelWanted, Rollout
     from detent.domain.server import Server
     from detent.domain.version import Model, Version
@@ -564,6 +565,79 @@ class Registry:
 
         version = self.version(reference)
         return export(self._operations.blobs, version, Path(folder), dry_run=dry_run)
+
+    def plan_reproduction(self, reference: Named) -> ReproductionPlan:
+        """Return how `reproduce` would rebuild a version: commit, command, packages, doubts.
+
+        Raises
+        ------
+        NotFoundError
+            If there is no such version.
+        InvalidError
+            If its lineage has no commit or no whole command.
+        """
+        from detent.reproduction.plan import make_plan
+
+        return make_plan(self.show(reference))
+
+    def reproduce(
+        self,
+        reference: Named,
+        *,
+        repository: Path | str = ".",
+        folder: Path | str | None = None,
+        here: bool = False,
+        trusted: bool | Sequence[str] = False,
+        tell: Callable[[str], None] = lambda _: None,
+    ) -> Reproduction:
+        """Rebuild a version from its lineage, and say whether it is the same.
+
+        Checks out its commit, applies the changes that were kept, installs the recorded packages
+        unless they are all here, and runs the recorded command: **code that the version's author
+        wrote, as you**. Whatever registry the command names, it registers into one of its own.
+
+        Parameters
+        ----------
+        reference : str or Version
+            Which version.
+        repository : path, default="."
+            A git repository that has the commit. It is not changed.
+        folder : path, optional
+            A new folder for the code, the environment and the output. By default a temporary one,
+            which is kept when something failed or differs.
+        here : bool, default=False
+            Run with the packages that are installed here, whatever was recorded.
+        trusted : bool or sequence of str, default=False
+            As for `load`: to compare predictions, where the bytes differ.
+        tell : callable, optional
+            Told what is being done.
+
+        Raises
+        ------
+        NotFoundError
+            If there is no such version, or the repository does not have its commit.
+        InvalidError
+            If the lineage does not say enough, packages cannot be installed, the command fails, or
+            it registers no version of the model.
+        RefusedError
+            If comparing predictions needs trust that was not given.
+        """
+        from pathlib import Path
+
+        from detent.reproduction.plan import make_plan
+        from detent.reproduction.reproduce import reproduce
+
+        card = self.show(reference)
+        return reproduce(
+            card,
+            make_plan(card),
+            self._operations.blobs,
+            repository=Path(repository),
+            folder=None if folder is None else Path(folder),
+            here=here,
+            trusted=trusted,
+            tell=tell,
+        )
 
     def plan_import(self, folder: Path | str, *, model: str | None = None) -> list[Takeover]:
         """Return which files of a folder `import_folder` would take over, in their order.

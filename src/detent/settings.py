@@ -46,7 +46,8 @@ def read_settings(
         What the caller gave: comes first.
     environment : mapping, default=os.environ
         ``DETENT_URL``, ``DETENT_USER``, ``DETENT_BLOBS``, ``DETENT_CACHE``,
-        ``DETENT_CACHE_SIZE`` and ``DETENT_PRIVATE_WEBHOOKS`` come second.
+        ``DETENT_CACHE_SIZE`` and ``DETENT_PRIVATE_WEBHOOKS`` come second. ``DETENT_REPRODUCING``
+        takes the place of any URL: what is trained again goes there.
     folder : path, optional
         Where to look for ``detent.toml`` and ``.detent/``, here and above; by default the
         current folder.
@@ -58,6 +59,9 @@ def read_settings(
     """
     start = os.path.abspath(folder or os.getcwd())
     given = {"url": url, "user": user, "blobs": blobs}
+    rebuilding = environment.get("DETENT_REPRODUCING")
+    if rebuilding:  # by `Registry.reproduce`: nothing is to reach the registry that is named
+        given |= {"url": rebuilding, "blobs": None}
     values: dict[str, str] = {}
     origins: dict[str, str] = {}
     file_path = _nearest(start, "detent.toml")

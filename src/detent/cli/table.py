@@ -33,6 +33,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "compile": ("keep", "keep", "a version again, with a form that answers sooner"),
     "import": ("keep", "keep", "take over files such as churn_v1.pkl, churn_v2.joblib"),
     "export": ("keep", "keep", "write the files of a version into a folder"),
+    "reproduce": ("reproduce", "keep", "rebuild a version, and see whether it is the same"),
     "web": ("team", "keep", "serve the registry: the HTTP API and the pages"),
     "token": ("team", "keep", "make, list and revoke the tokens of a server"),
     "webhook": ("webhooks", "keep", "tell other programs what happens"),
