@@ -18,6 +18,7 @@ from typing import Any
 
 import msgspec
 
+from detent.charts import chart
 from detent.domain import (
     access,
     alias,
@@ -42,6 +43,7 @@ _NAMES |= {"datetime": datetime, "Progress": Any}
 for _module in (
     access,
     alias,
+    chart,
     events,
     evidence,
     manifest,
@@ -194,6 +196,7 @@ ROUTES: dict[str, Route] = {
         _get("evaluations", "/evaluations/{name}"),
         _post("record_evaluation", "/evaluations", Role.CONTRIBUTOR, "evaluation"),
         _question("compare", "/compare"),
+        _get("charts", "/models/{model}/charts"),
         _question("rank", "/rank"),
         _question("try_policy", f"{_ALIAS}/policy/try"),
         _post("approve", f"{_ALIAS}/approve", *_CHANGES),

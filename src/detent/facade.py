@@ -803,7 +803,8 @@ class Registry:
         """Return a comparison, or a ranking, as a report: a page, or Markdown.
 
         A report of a comparison adds curves and the confusion matrix from what both versions
-        answered, and what went into them differently.
+        answered, and what went into them differently. A server draws them up: what was answered
+        row by row stays there.
 
         Parameters
         ----------
@@ -818,7 +819,6 @@ class Registry:
             If what a version answered is not what was kept.
         """
         from detent.domain.evidence import Ranking
-        from detent.registry.compare import answers_of
         from detent.reports.report import Report
 
         if isinstance(judged, Ranking):
@@ -826,8 +826,12 @@ class Registry:
         old, new = (f"{judged.model}/{n}" for n in (judged.baseline, judged.candidate))
         return Report(
             judged=judged,
-            pair=answers_of(
-                self._operations, judged, [*self.evaluations(old), *self.evaluations(new)]
+            charts=tuple(
+                self._operations.charts(
+                    judged.model,
+                    baseline=judged.evaluations[0],
+                    candidate=judged.evaluations[1],
+                )
             ),
             changes=tuple(self.diff(old, new)),
         )

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from detent.blobs.base import Blobs, Progress
+    from detent.charts.chart import Chart
     from detent.domain.access import NewToken, Token
     from detent.domain.alias import Activation, AliasStatus, Hold
     from detent.domain.events import Event
@@ -231,6 +232,12 @@ class Operations:
         from detent.registry.compare import compare
 
         return compare(self.stores, baseline, candidate, dataset=dataset, metrics=metrics)
+
+    def charts(self, model: str, *, baseline: int, candidate: int) -> list[Chart]:
+        """Return the charts of what two evaluations answered; the rows stay where they are."""
+        from detent.registry.compare import charts
+
+        return charts(self.stores, model, baseline, candidate)
 
     def rank(
         self, baseline: str, candidates: Sequence[str], *, dataset: str | None = None

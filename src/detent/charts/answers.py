@@ -16,6 +16,8 @@ from detent.charts.chart import (
     names_of,
     specification,
     two_series,
+    value_mark,
+    values_on_lines,
 )
 from detent.comparison.outcomes import Array, Pair
 from detent.stats.arrays import Floats
@@ -60,7 +62,7 @@ def confusion(pair: Pair, *, baseline: int, candidate: int) -> Chart | None:
     names = [str(label) for label in labels.tolist()]
     largest = max(int(np.abs(change).max()), 1)
     cells = [
-        _cell(names, i, j, int(change[i, j]), largest)
+        _cell(names, i, j, (int(before[i, j]), int(after[i, j])), largest)
         for i in range(len(names))
         for j in range(len(names))
     ]
@@ -77,19 +79,18 @@ def confusion(pair: Pair, *, baseline: int, candidate: int) -> Chart | None:
         "y": _labels("true", names, "left"),
     }
     data = {"values": cells}
+    tiles = value_mark(type="rect", stroke=INK, strokeOpacity=0.15)
+    tiles["encoding"] |= {
+        **place,
+        "color": {"field": "colour", "type": "nominal", "scale": None},
+        "fillOpacity": {"field": "tint", "type": "quantitative", "scale": None},
+    }
     body: Spec = {
         "width": {"step": size},
         "height": {"step": min(size, 34)},
         "data": data,
         "layer": [
-            {
-                "mark": {"type": "rect", "stroke": INK, "strokeOpacity": 0.15},
-                "encoding": {
-                    **place,
-                    "color": {"field": "colour", "type": "nominal", "scale": None},
-                    "fillOpacity": {"field": "tint", "type": "quantitative", "scale": None},
-                },
-            },
+            tiles,
             {
                 "mark": {"type": "text", "color": INK, "fontSize": 11},
                 "encoding": {**place, "text": {"field": "text", "type": "nominal"}},
@@ -109,12 +110,18 @@ def confusion(pair: Pair, *, baseline: int, candidate: int) -> Chart | None:
     )
 
 
-def _cell(names: list[str], i: int, j: int, change: int, largest: int) -> dict[str, Any]:
+def _cell(
+    names: list[str], i: int, j: int, counts: tuple[int, int], largest: int
+) -> dict[str, Any]:
+    before, after = counts
+    change = after - before
     is_better = (change > 0) == (i == j)
+    told = f"true {names[i]}, predicted {names[j]}: {before:,} → {after:,} rows"
     return {
         "true": names[i],
         "predicted": names[j],
         "text": _signed(change),
+        "told": f"{told} ({_signed(change)})",
         "colour": INK if not change else BETTER if is_better else WORSE,
         "tint": _TINT * abs(change) / largest,
     }
@@ -158,22 +165,34 @@ def residuals(pair: Pair, *, baseline: int, candidate: int) -> Chart | None:
     if len(edges) > _MOST_BINS + 1:
         edges = np.linspace(edges[0], edges[-1], _MOST_BINS + 1)
     names = names_of(baseline, candidate)
-    values, rows = [], []
+    values, rows, told = [], [], []
     for name, error in zip(names, errors, strict=True):
         shares = np.histogram(error, bins=edges)[0] / len(error)
         values += [
             {"x": float(x), "y": float(y), "version": name}
             for x, y in zip(edges, [*shares, shares[-1]], strict=True)
         ]
-        rows += [
-            (name, f"{low:.4g} to {high:.4g}", f"{share:.3f}")
-            for low, high, share in zip(edges[:-1], edges[1:], shares, strict=True)
-        ]
+        for low, high, share in zip(edges[:-1], edges[1:], shares, strict=True):
+            row = (name, f"{low:.4g} to {high:.4g}", f"{share:.3f}")
+            text = f"{name}: {row[1]} in {row[2]} of the rows"
+            x, y = float((low + high) / 2), float(share)
+            told.append({"x": x, "y": y, "version": name, "told": text})
+            rows.append(row)
     title = "Residuals: predicted minus true"
     description = "Narrower and closer to 0 is better: " + ", ".join(
         f"{name} is off by {np.median(np.abs(error)):.3g} in the median"
         for name, error in zip(names, errors, strict=True)
     )
+    x: Spec = {
+        "field": "x",
+        "type": "quantitative",
+        "axis": {"title": "predicted minus true", "tickCount": 5},
+    }
+    y: Spec = {
+        "field": "y",
+        "type": "quantitative",
+        "axis": {"title": "share of rows", "tickCount": 4},
+    }
     layers: list[Spec] = [
         {
             "data": {"values": [{"x": 0}]},
@@ -183,20 +202,9 @@ def residuals(pair: Pair, *, baseline: int, candidate: int) -> Chart | None:
         {
             "data": {"values": values},
             "mark": {"type": "line", "interpolate": "step-after", "strokeWidth": 2},
-            "encoding": {
-                "x": {
-                    "field": "x",
-                    "type": "quantitative",
-                    "axis": {"title": "predicted minus true", "tickCount": 5},
-                },
-                "y": {
-                    "field": "y",
-                    "type": "quantitative",
-                    "axis": {"title": "share of rows", "tickCount": 4},
-                },
-                **two_series(*names),
-            },
+            "encoding": {"x": x, "y": y, **two_series(*names)},
         },
+        values_on_lines({"values": told}, x, y, names),
     ]
     return Chart(
         title=title,
@@ -231,28 +239,34 @@ def error_by_decile(pair: Pair, *, baseline: int, candidate: int) -> Chart | Non
             inside = place == part
             ends = y_true[inside].min(), y_true[inside].max()
             off = float(np.abs(error[inside]).mean())
-            values.append({"part": part + 1, "error": off, "version": name})
-            rows.append((name, f"{ends[0]:.4g} to {ends[1]:.4g}", f"{off:.4g}"))
+            row = (name, f"{ends[0]:.4g} to {ends[1]:.4g}", f"{off:.4g}")
+            text = f"{name}: off by {row[2]} where the true value is {row[1]}"
+            values.append({"part": part + 1, "error": off, "version": name, "told": text})
+            rows.append(row)
     title = "Error by tenths of the true value"
     description = "From the lowest true values to the highest. Lower is better."
+    x: Spec = {
+        "field": "part",
+        "type": "ordinal",
+        "axis": {"title": "tenth of the true values", "labelAngle": 0},
+    }
+    y: Spec = {
+        "field": "error",
+        "type": "quantitative",
+        "axis": {"title": "mean absolute error", "tickCount": 4},
+    }
+    data: Spec = {"values": values}
     body: Spec = {
         "width": WIDTH,
         "height": 180,
-        "data": {"values": values},
-        "mark": {"type": "line", "strokeWidth": 2, "point": {"size": 40}},
-        "encoding": {
-            "x": {
-                "field": "part",
-                "type": "ordinal",
-                "axis": {"title": "tenth of the true values", "labelAngle": 0},
+        "layer": [
+            {
+                "data": data,
+                "mark": {"type": "line", "strokeWidth": 2, "point": {"size": 40}},
+                "encoding": {"x": x, "y": y, **two_series(*names)},
             },
-            "y": {
-                "field": "error",
-                "type": "quantitative",
-                "axis": {"title": "mean absolute error", "tickCount": 4},
-            },
-            **two_series(*names),
-        },
+            values_on_lines(data, x, y, names),
+        ],
     }
     return Chart(
         title=title,

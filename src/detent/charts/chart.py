@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,13 +17,16 @@ BETTER = "#2a9461"
 WORSE = "#d5504b"
 DASHES = [5, 3]
 WIDTH = 232  # with its labels a chart stays within a page 320 px wide
+WIDE = 560  # of what goes on over time: a narrow page scrolls it in its frame
 
 _CONFIG: Spec = {
-    "aria": False,  # the description and the table say it better than one label a mark
     "background": "transparent",
     "font": "sans-serif",
     "view": {"stroke": None},
+    # Only marks that are values have a text each, and they say so: see `value_mark`.
+    "mark": {"aria": False},
     "axis": {
+        "aria": False,
         "domainColor": INK,
         "domainOpacity": 0.4,
         "gridColor": INK,
@@ -38,6 +42,7 @@ _CONFIG: Spec = {
         "titleLimit": 260,
     },
     "legend": {
+        "aria": False,
         "labelColor": INK,
         "labelFontSize": 11,
         "orient": "top",
@@ -46,6 +51,7 @@ _CONFIG: Spec = {
         "title": None,
     },
     "title": {
+        "aria": False,
         "anchor": "start",
         "color": INK,
         "fontSize": 12,
@@ -84,6 +90,17 @@ class Chart:
     rows: tuple[tuple[str, ...], ...]
     caption: str | None = None
 
+    @property
+    def name(self) -> str:
+        """The title in letters that fit into an address and the name of a file.
+
+        Examples
+        --------
+        >>> Chart(title="ROC: <hits>", description="", spec={}, header=(), rows=()).name
+        'roc-hits'
+        """
+        return "-".join(re.findall("[a-z0-9]+", self.title.lower()))[:80] or "chart"
+
 
 def specification(body: Spec, *, title: str, description: str) -> Spec:
     """Return a whole specification: the body with its schema, its words and the common style."""
@@ -103,6 +120,19 @@ def mark_of(difference: Difference) -> tuple[str, str]:
         case Verdict.WORSE | Verdict.WORSE_WITHIN_MARGIN:
             return "triangle-down", WORSE
     return "circle", INK
+
+
+def value_mark(**mark: Any) -> Spec:
+    """Return a mark, each of which tells its value in the field ``told`` of its data."""
+    return {"mark": {"aria": True, **mark}, "encoding": {"description": {"field": "told"}}}
+
+
+def values_on_lines(data: Spec, x: Spec, y: Spec, names: tuple[str, str]) -> Spec:
+    """Return the places of two lines where their values are told; they show when pointed at."""
+    layer = value_mark(type="point", filled=True, size=70, opacity=0)
+    colour = {"color": two_series(*names)["color"]}
+    layer["encoding"] |= {"x": x, "y": y, **colour}
+    return {"data": data, **layer}
 
 
 def two_series(baseline: str, candidate: str) -> Spec:

@@ -14,6 +14,7 @@ from detent.charts.chart import (
     Spec,
     mark_of,
     specification,
+    value_mark,
 )
 from detent.comparison.words import allowed_text, interval_text, mark, verdict_text
 from detent.domain.evidence import Comparison, Difference, Ranking
@@ -37,7 +38,8 @@ def forest(comparison: Comparison) -> Chart | None:
     drawn = [(d.metric, d) for d in comparison.differences if _has_interval(d)]
     rows = [(d.metric, d) for d in comparison.differences]
     new, old = f"v{comparison.candidate}", f"v{comparison.baseline}"
-    return _strips(drawn, rows, "metric", f"{new} minus {old}, right is better")
+    title = f"{new} minus {old}, right is better"
+    return _strips(drawn, rows, "metric", title, f"{new} minus {old}, in the metric's own unit")
 
 
 def candidates(ranking: Ranking) -> Chart | None:
@@ -130,6 +132,7 @@ def _datum(name: str, difference: Difference) -> Spec:
     shape, colour = mark_of(difference)
     return {
         "name": name,
+        "told": f"{name} {interval_text(difference)}: {verdict_text(difference)}",
         "low": difference.low,
         "high": difference.high,
         "value": difference.value,
@@ -143,6 +146,13 @@ def _marks(values: Sequence[Spec], x: Spec, y: Spec | None) -> list[Spec]:
     data = {"values": list(values)}
     colour = {"field": "colour", "type": "nominal", "scale": None}
     place = {"y": y} if y else {}
+    points = value_mark(type="point", filled=True, size=90, opacity=1)
+    points["encoding"] |= {
+        "x": {"field": "value", "type": "quantitative", **x},
+        "color": colour,
+        "shape": {"field": "shape", "type": "nominal", "scale": None},
+        **place,
+    }
     return [
         {
             "data": data,
@@ -154,16 +164,7 @@ def _marks(values: Sequence[Spec], x: Spec, y: Spec | None) -> list[Spec]:
                 **place,
             },
         },
-        {
-            "data": data,
-            "mark": {"type": "point", "filled": True, "size": 90, "opacity": 1},
-            "encoding": {
-                "x": {"field": "value", "type": "quantitative", **x},
-                "color": colour,
-                "shape": {"field": "shape", "type": "nominal", "scale": None},
-                **place,
-            },
-        },
+        {"data": data, **points},
     ]
 
 
@@ -182,12 +183,14 @@ def _strips(
     rows: Sequence[tuple[str, Difference]],
     what: str,
     title: str,
+    unit: str,
 ) -> Chart | None:
     if not drawn:
         return None
     strips = []
     for name, difference in drawn:
-        x = {"scale": _scale([difference]), "axis": _axis(None)}
+        is_last = len(strips) == len(drawn) - 1
+        x = {"scale": _scale([difference]), "axis": _axis(unit if is_last else None)}
         heading = {
             "text": f"{mark(difference)} {name}",
             "subtitle": interval_text(difference),

@@ -18,8 +18,10 @@ _THEMED = {
     BETTER: f"var(--detent-better, {BETTER})",
     WORSE: f"var(--detent-worse, {WORSE})",
 }
-# What Vega says of single marks: the whole is one image, with a title and a description.
-_PART = re.compile(r' (?:role="graphics-[a-z]+"|aria-roledescription="[^"]*")')
+# A mark that tells its value: browsers show the title of what is pointed at, without a script.
+_VALUE = re.compile(r'<(path|line) aria-label="([^"]*)"([^>]*)/>')
+# What else Vega says of parts: the whole is one image, with a title and a description.
+_PART = re.compile(r' (?:role="graphics-[a-z]+"|aria-(?:label|roledescription)="[^"]*")')
 _COLOUR = re.compile(f'="({"|".join(_THEMED)})"')
 
 
@@ -28,8 +30,11 @@ def can_draw() -> bool:
     return find_spec("vl_convert") is not None
 
 
-def draw(chart: Chart) -> str:
+def draw(chart: Chart, *, is_themed: bool = True) -> str:
     """Return a chart as SVG, with its title and description for those who cannot see it.
+
+    Marks that tell a value have the class ``value`` and a title of their own. With `is_themed`
+    colours are those of the page around; without it they are plain, for a file of its own.
 
     The same chart gives the same bytes. Nothing is fetched: what is not in the specification is
     not drawn. May be called from several threads.
@@ -45,6 +50,8 @@ def draw(chart: Chart) -> str:
             hint="pip install 'detent[charts]'",
         )
     svg = _draw(json.dumps(chart.spec, sort_keys=True))
+    if is_themed:
+        svg = _COLOUR.sub(lambda found: f'="{_THEMED[found[1]]}"', svg)
     words = (
         f"<title>{html.escape(chart.title)}</title><desc>{html.escape(chart.description)}</desc>"
     )
@@ -57,4 +64,7 @@ def _draw(spec: str) -> str:
     import vl_convert
 
     svg = vl_convert.vegalite_to_svg(spec, allowed_base_urls=[])
-    return _PART.sub("", _COLOUR.sub(lambda found: f'="{_THEMED[found[1]]}"', svg))
+    # Pointing at the text on a mark is pointing at the mark.
+    svg = svg.replace('<g class="mark-text role-mark', '<g pointer-events="none" class="mark-text')
+    svg = _VALUE.sub(r'<\1 class="value"\3><title>\2</title></\1>', svg)
+    return _PART.sub("", svg)

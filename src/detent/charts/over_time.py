@@ -7,7 +7,17 @@ from collections.abc import Collection, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from detent.charts.chart import CANDIDATE, DASHES, INK, WIDTH, WORSE, Chart, Spec, specification
+from detent.charts.chart import (
+    CANDIDATE,
+    DASHES,
+    INK,
+    WIDE,
+    WORSE,
+    Chart,
+    Spec,
+    specification,
+    value_mark,
+)
 from detent.comparison.words import number_text
 from detent.domain.alias import Activation, ActivationKind, Refusal
 from detent.domain.clock import format_time
@@ -70,6 +80,7 @@ def metric_over_versions(
         values.append(
             {
                 "version": name,
+                "told": f"{name}: {_measured(one)} on {evaluation.dataset}",
                 "value": one.value,
                 "low": one.low,
                 "high": one.high,
@@ -96,6 +107,12 @@ def metric_over_versions(
         "axis": {"title": metric, "tickCount": 5},
     }
     data = {"values": values}
+    circles = value_mark(type="point", stroke=CANDIDATE, size=50, opacity=1)
+    circles["encoding"] |= {
+        "x": x,
+        "y": y,
+        "fill": {"field": "fill", "type": "nominal", "scale": None},
+    }
     layers: list[Spec] = [
         {
             "data": data,
@@ -111,15 +128,7 @@ def metric_over_versions(
                 "y2": {"field": "high"},
             },
         },
-        {
-            "data": data,
-            "mark": {"type": "point", "stroke": CANDIDATE, "size": 50, "opacity": 1},
-            "encoding": {
-                "x": x,
-                "y": y,
-                "fill": {"field": "fill", "type": "nominal", "scale": None},
-            },
-        },
+        {"data": data, **circles},
         {
             "data": {"values": changes},
             "mark": {
@@ -138,22 +147,30 @@ def metric_over_versions(
         title=title,
         description=description,
         spec=specification(
-            {"width": WIDTH, "height": 160, "layer": layers}, title=title, description=description
+            {"width": WIDE, "height": 160, "layer": layers}, title=title, description=description
         ),
         header=("version", metric, "interval", "dataset", "rows"),
         rows=tuple(
             (
                 f"v{e.version}",
                 number_text(m.value),
-                f"[{number_text(m.low)}, {number_text(m.high)}]"
-                if m.low is not None and m.high is not None
-                else "-",
+                _interval(m) or "-",
                 e.dataset,
                 f"{e.n_rows:,}",
             )
             for e, m in points
         ),
     )
+
+
+def _interval(metric: Metric) -> str:
+    if metric.low is None or metric.high is None:
+        return ""
+    return f"[{number_text(metric.low)}, {number_text(metric.high)}]"
+
+
+def _measured(metric: Metric) -> str:
+    return f"{metric.name} {number_text(metric.value)} {_interval(metric)}".rstrip()
 
 
 def timeline(history: Sequence[Activation | Refusal], *, now: datetime) -> Chart | None:
@@ -178,9 +195,13 @@ def timeline(history: Sequence[Activation | Refusal], *, now: datetime) -> Chart
     ]
     if not bars:
         return None
+    newest = entries[-1]
     values = [
         {
             "version": f"v{entry.version}",
+            "told": f"v{entry.version} from {format_time(entry.at)}"
+            f" {'on' if entry is newest else f'until {format_time(end)}'} (UTC),"
+            f" {entry.kind} by {entry.by}",
             "from": _utc(entry.at),
             "to": _utc(end),
             "outline": WORSE if entry.kind is ActivationKind.ROLLBACK else CANDIDATE,
@@ -193,7 +214,6 @@ def timeline(history: Sequence[Activation | Refusal], *, now: datetime) -> Chart
         for entry, _ in bars
         if entry.kind is ActivationKind.ROLLBACK
     ]
-    newest = entries[-1]
     until = max(now, bars[0][0].at + _SHORTEST)
     title = f"What {newest.name} has held"
     held = f"v{newest.version}" if newest.version else "nothing"
@@ -210,25 +230,15 @@ def timeline(history: Sequence[Activation | Refusal], *, now: datetime) -> Chart
         "scale": {"type": "utc", "domain": [_utc(bars[0][0].at), _utc(until)]},
         "axis": {"title": "time (UTC)", "tickCount": 4, "labelOverlap": True, "format": _TIMES},
     }
-    layers: list[Spec] = [
-        {
-            "data": {"values": values},
-            "mark": {
-                "type": "bar",
-                "color": CANDIDATE,
-                "fillOpacity": 0.35,
-                "strokeWidth": 1.5,
-                "height": 14,
-            },
-            "encoding": {
-                "x": x,
-                "x2": {"field": "to"},
-                "y": y,
-                "stroke": {"field": "outline", "type": "nominal", "scale": None},
-                "strokeDash": {"field": "dashes", "type": "nominal", "scale": None},
-            },
-        }
-    ]
+    bar = value_mark(type="bar", color=CANDIDATE, fillOpacity=0.35, strokeWidth=1.5, height=14)
+    bar["encoding"] |= {
+        "x": x,
+        "x2": {"field": "to"},
+        "y": y,
+        "stroke": {"field": "outline", "type": "nominal", "scale": None},
+        "strokeDash": {"field": "dashes", "type": "nominal", "scale": None},
+    }
+    layers: list[Spec] = [{"data": {"values": values}, **bar}]
     if returns:
         layers.append(
             {
@@ -241,7 +251,7 @@ def timeline(history: Sequence[Activation | Refusal], *, now: datetime) -> Chart
         title=title,
         description=description,
         spec=specification(
-            {"width": WIDTH, "height": {"step": 24}, "layer": layers},
+            {"width": WIDE, "height": {"step": 24}, "layer": layers},
             title=title,
             description=description,
         ),

@@ -7,7 +7,16 @@ from typing import Any
 
 import numpy as np
 
-from detent.charts.chart import INK, WIDTH, Chart, Spec, names_of, specification, two_series
+from detent.charts.chart import (
+    INK,
+    WIDTH,
+    Chart,
+    Spec,
+    names_of,
+    specification,
+    two_series,
+    values_on_lines,
+)
 from detent.comparison.outcomes import Outcomes, Pair
 from detent.errors import InvalidError
 from detent.stats.arrays import Floats
@@ -167,17 +176,35 @@ def _overlay(
         for name, line in zip(names, (old, new), strict=True)
         for i, (a, b) in enumerate(zip(*_thinned(line), strict=True))
     ]
+    across: Spec = {"field": "x", **_share(x)}
+    up: Spec = {"field": "y", **_share(y)}
     lines: Spec = {
         "data": {"values": values},
         "mark": {"type": "line", "interpolate": "linear", "strokeWidth": 2, "point": has_points},
         "encoding": {
-            "x": {"field": "x", **_share(x)},
-            "y": {"field": "y", **_share(y)},
+            "x": across,
+            "y": up,
             "order": {"field": "order", "type": "quantitative"},
             **two_series(*names),
         },
     }
-    layers = [*([_diagonal()] if has_diagonal else []), lines]
+    rows = (*_rows(names[0], old), *_rows(names[1], new))
+    told: Spec = {
+        "values": [
+            {
+                "x": float(a),
+                "y": float(b),
+                "version": name,
+                "told": f"{name}: {x} {a}, {y} {b}",
+            }
+            for name, a, b in rows
+        ]
+    }
+    layers = [
+        *([_diagonal()] if has_diagonal else []),
+        lines,
+        values_on_lines(told, across, up, names),
+    ]
     return Chart(
         title=title,
         description=description,
@@ -185,11 +212,11 @@ def _overlay(
             {"width": WIDTH, "height": 200, "layer": layers}, title=title, description=description
         ),
         header=("version", x, y),
-        rows=(*_rows(names[0], old), *_rows(names[1], new)),
+        rows=rows,
     )
 
 
-def _rows(name: str, line: Line) -> Sequence[tuple[str, ...]]:
+def _rows(name: str, line: Line) -> Sequence[tuple[str, str, str]]:
     x, y = line
     places = np.unique(np.linspace(0, len(x) - 1, _TABLE).astype(int))
     return [(name, f"{x[i]:.3f}", f"{y[i]:.3f}") for i in places.tolist()]

@@ -66,6 +66,11 @@ class EvidenceTables(Statements):
         )
         return [_to_evaluation(row) for row in rows]
 
+    def find_evaluation(self, id: int) -> Evaluation | None:
+        """Return the evaluation of that number."""
+        row = self._one(f"SELECT {_EVALUATION} FROM evaluation WHERE id = :id", id=id)
+        return _to_evaluation(row) if row else None
+
     def count_uses_before(
         self, model: str, version: int, *, baseline: int, dataset_digest: str, dataset: str | None
     ) -> int:

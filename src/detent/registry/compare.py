@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -10,12 +10,18 @@ from detent.blobs.base import Blobs, read_verified
 from detent.domain.evidence import Comparison, Evaluation, Ranking
 from detent.domain.version import Version
 from detent.errors import InvalidError, NotFoundError
-from detent.registry.read import resolve
+from detent.registry.kept import Kept
+from detent.registry.read import check_model, resolve
 from detent.registry.stores import Stores
 
 if TYPE_CHECKING:
+    from detent.charts.chart import Chart
     from detent.comparison.outcomes import Outcomes, Pair
     from detent.metadata.tables import Tables
+
+# Evaluations never change, and their outcomes are named by digest: the same ones, the same answer.
+_COMPARISONS: Kept[Comparison | None] = Kept(64)
+_CHARTS: Kept[list[Chart]] = Kept(64)
 
 
 def compare(
@@ -46,28 +52,23 @@ def compare(
     InvalidError
         If the versions are of two models, or were evaluated on different rows.
     """
-    from detent.comparison.compare import Side, compare_pair
-
+    metrics = tuple(metrics)
     with stores.metadata.read() as tables:
         old, new = resolve(tables, baseline), resolve(tables, candidate)
         if old.model != new.model:
             raise InvalidError(f"`{old}` and `{new}` are versions of two models")
         theirs, ours = _same_rows(tables, old, new, dataset)
         use = use_of(tables, ours, old, is_named=dataset is not None)
-    pair = find_pair(OutcomesReader(stores), theirs, ours)
-    if pair is None:
+    found = _COMPARISONS.get(
+        (theirs, ours, old.size_bytes, new.size_bytes, use, metrics),
+        lambda: _compare(stores, (old, theirs), (new, ours), use=use, metrics=metrics),
+    )
+    if found is None:
         raise InvalidError(
             f"the two evaluations are of different rows of {ours.dataset} (digests"
             f" {theirs.dataset_digest[7:15]}…, {ours.dataset_digest[7:15]}…): not comparable",
             hint=f"evaluate `{old}` again on the rows of `{new}`, or both with row ids (`--id`)",
         )
-    found = compare_pair(
-        pair,
-        Side(version=old, evaluation=theirs),
-        Side(version=new, evaluation=ours),
-        use=use,
-        metrics=metrics,
-    )
     lacking = [name for name in metrics if name not in {d.metric for d in found.differences}]
     if lacking:
         raise NotFoundError(
@@ -75,6 +76,22 @@ def compare(
             hint="evaluate both with `--metrics` again",
         )
     return found
+
+
+def _compare(
+    stores: Stores,
+    before: tuple[Version, Evaluation],
+    after: tuple[Version, Evaluation],
+    *,
+    use: int,
+    metrics: tuple[str, ...],
+) -> Comparison | None:
+    """Return what the rows say; None when they cannot be matched."""
+    from detent.comparison.compare import Side, compare_pair
+
+    old, new = (Side(version=version, evaluation=one) for version, one in (before, after))
+    pair = find_pair(OutcomesReader(stores), old.evaluation, new.evaluation)
+    return None if pair is None else compare_pair(pair, old, new, use=use, metrics=metrics)
 
 
 def rank(
@@ -96,34 +113,47 @@ def rank(
     return comparing.rank([compare(stores, baseline, one, dataset=dataset) for one in candidates])
 
 
-def answers_of(owner: HasBlobs, comparison: Comparison, evaluations: Iterable[Evaluation]) -> Pair:
-    """Return what the two versions of a comparison answered.
+def charts(stores: Stores, model: str, baseline: int, candidate: int) -> list[Chart]:
+    """Return the charts of what two evaluations answered, laid over each other.
 
     Parameters
     ----------
-    owner : HasBlobs
+    stores : Stores
         The registry.
-    comparison : Comparison
-        As this registry made it.
-    evaluations : iterable of Evaluation
-        Those of both versions.
+    model : str
+        The model that both are of.
+    baseline, candidate : int
+        The numbers of the evaluations, as `Comparison.evaluations` has them.
 
     Raises
     ------
     NotFoundError
-        If one of its evaluations is not in this registry.
+        If the model has no such evaluation.
     CorruptError
         If the bytes are not those that were kept.
     InvalidError
-        As `find_pair`.
+        If they are of different rows.
     """
-    known = {one.id: one for one in evaluations}
-    for id in comparison.evaluations:
-        if id not in known:
-            raise NotFoundError(f"there is no evaluation {id} of `{comparison.model}`")
-    pair = find_pair(OutcomesReader(owner), *(known[id] for id in comparison.evaluations))
-    assert pair is not None  # they were compared, so their rows match
-    return pair
+    with stores.metadata.read() as tables:
+        theirs, ours = (_evaluation(tables, model, id) for id in (baseline, candidate))
+    return list(_CHARTS.get((theirs, ours), lambda: _charts(stores, theirs, ours)))
+
+
+def _evaluation(tables: Tables, model: str, id: int) -> Evaluation:
+    found = tables.find_evaluation(id)
+    if found is None or found.model != model:
+        check_model(tables, model)
+        raise NotFoundError(f"there is no evaluation {id} of `{model}`")
+    return found
+
+
+def _charts(stores: Stores, theirs: Evaluation, ours: Evaluation) -> list[Chart]:
+    from detent.charts.overlays import overlays
+
+    pair = find_pair(OutcomesReader(stores), theirs, ours)
+    if pair is None:
+        raise InvalidError(f"evaluations {theirs.id} and {ours.id} are of different rows")
+    return overlays(pair, baseline=theirs.version, candidate=ours.version)
 
 
 class HasBlobs(Protocol):

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from detent.domain.alias import Activation, ActivationKind, Hold
 from detent.domain.reference import Reference, check_alias_name
 from detent.domain.version import Version
+from detent.registry.kept import Kept
 from detent.registry.read import resolve
 from detent.registry.stores import Change, Stores
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from detent.metadata.tables import Tables
     from detent.policy.rules import Evidence
 
+_PREPARED: Kept[Prepared] = Kept(64)
 _CLAIMS = ("not_worse", "better")  # rules whose evidence names a verdict
 
 
@@ -123,7 +125,12 @@ def gate(stores: Stores, reference: str | Reference | Version, alias: str) -> De
         version = resolve(tables, reference)
         current = tables.newest_activation(version.model, alias)
         facts = read_facts(tables, version, alias, current)
-        prepared = _judge(facts, _evidence(stores, tables, facts))
+        # The newest event's digest names all that this registry holds: see `docs/design/format.md`.
+        _, head = tables.journal_head()
+        prepared = _PREPARED.get(
+            (head, version.name, alias, stores.actor),
+            lambda: _judge(facts, _evidence(stores, tables, facts)),
+        )
     return _decision(facts, prepared, id=None, at=stores.clock(), by=stores.actor)
 
 

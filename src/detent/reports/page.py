@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib.resources import files
 
-from detent.charts import answers, differences, scores
+from detent.charts import differences
 from detent.charts.chart import Chart
 from detent.charts.draw import can_draw
-from detent.comparison.outcomes import Pair
 from detent.comparison.words import (
     allowed_text,
     changed_text,
@@ -33,7 +32,9 @@ _UNDRAWN = (
 _COLUMNS = ("difference", "95 % interval", "allowed", "verdict")
 
 
-def of_comparison(comparison: Comparison, pair: Pair | None, changes: tuple[Change, ...]) -> str:
+def of_comparison(
+    comparison: Comparison, charts: Sequence[Chart], changes: Sequence[Change]
+) -> str:
     """Return the page of a comparison."""
     old, new = f"v{comparison.baseline}", f"v{comparison.candidate}"
     main = comparison.differences[0] if comparison.differences else None
@@ -50,7 +51,7 @@ def of_comparison(comparison: Comparison, pair: Pair | None, changes: tuple[Chan
         else None,
         *_differences(comparison),
         *_slices(comparison),
-        *_answers(comparison, pair),
+        *_answers(comparison, charts),
         *_went_in(changes, old, new),
         *_method(comparison),
     )
@@ -156,25 +157,10 @@ def _shown(one: SliceDifference) -> Cell:
     return "● not shown to be worse" if one.can_tell else "● cannot tell"
 
 
-def _answers(comparison: Comparison, pair: Pair | None) -> Iterator[Markup]:
-    found: list[Chart] = []
-    if pair is not None:
-        old, new = comparison.baseline, comparison.candidate
-        drawn = [
-            chart(pair, baseline=old, candidate=new)
-            for chart in (
-                scores.roc,
-                scores.precision_recall,
-                scores.calibration,
-                answers.confusion,
-                answers.residuals,
-                answers.error_by_decile,
-            )
-        ]
-        found = [chart for chart in drawn if chart is not None]
-    if found:
+def _answers(comparison: Comparison, charts: Sequence[Chart]) -> Iterator[Markup]:
+    if charts:
         yield element("h2", "What they answer")
-        yield parts.charts(found)
+        yield parts.charts(charts)
     if comparison.newly_wrong_rows:
         ids = ", ".join(comparison.newly_wrong_rows)
         more = (comparison.newly_wrong or 0) - len(comparison.newly_wrong_rows)
@@ -182,7 +168,7 @@ def _answers(comparison: Comparison, pair: Pair | None) -> Iterator[Markup]:
         yield element("p", ids, f" and {more:,} more" if more > 0 else None)
 
 
-def _went_in(changes: tuple[Change, ...], old: str, new: str) -> Iterator[Markup]:
+def _went_in(changes: Sequence[Change], old: str, new: str) -> Iterator[Markup]:
     yield element("h2", f"What went in differently, from {old} to {new}")
     if changes:
         yield parts.facts((change.part, change.text) for change in changes)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from detent.comparison.outcomes import Pair
+from detent.charts.chart import Chart
 from detent.domain.evidence import Comparison, Ranking
 from detent.domain.report import Change
 
@@ -19,14 +19,14 @@ class Report:
     ----------
     judged : Comparison or Ranking
         What it is about.
-    pair : Pair, optional
-        What both versions of a comparison answered: curves and matrices need it.
+    charts : tuple of Chart, optional
+        What the answers of both versions of a comparison show: curves and matrices.
     changes : tuple of Change, optional
         What went into them differently.
     """
 
     judged: Comparison | Ranking
-    pair: Pair | None = None
+    charts: tuple[Chart, ...] = ()
     changes: tuple[Change, ...] = ()
 
     def __repr__(self) -> str:
@@ -43,7 +43,7 @@ class Report:
 
         if isinstance(self.judged, Ranking):
             return page.of_ranking(self.judged)
-        return page.of_comparison(self.judged, self.pair, self.changes)
+        return page.of_comparison(self.judged, self.charts, self.changes)
 
     def to_markdown(self) -> str:
         """Return Markdown as pull requests show it: the verdict, a table, the rest folded."""

@@ -17,21 +17,13 @@ from tests.unit.conftest import HOSTILE
 
 import detent
 from detent.charts import answers, differences, over_time, scores
-from detent.charts.chart import Chart
+from detent.charts.chart import CANDIDATE, INK, Chart
 from detent.charts.draw import can_draw, draw
 from detent.comparison.outcomes import Outcomes, Pair
 from detent.domain.alias import Activation, ActivationKind
 from detent.domain.evidence import Difference, Evaluation, Metric, Verdict
 
 NOW = datetime(2026, 3, 5, 12, tzinfo=UTC)
-OF_PAIRS = (
-    scores.roc,
-    scores.precision_recall,
-    scores.calibration,
-    answers.confusion,
-    answers.residuals,
-    answers.error_by_decile,
-)
 
 
 @pytest.fixture(scope="module")
@@ -42,13 +34,11 @@ def validator() -> Any:
 
 def charts_of(registry: detent.Registry) -> list[Chart]:
     comparison = registry.compare("m/1", "m/2")
-    pair = registry.report(comparison).pair
-    assert pair is not None
     found = [
         differences.forest(comparison),
         differences.slices(comparison),
         differences.candidates(registry.rank("m/1", ["m/2"])),
-        *(chart(pair, baseline=1, candidate=2) for chart in OF_PAIRS),
+        *registry.report(comparison).charts,
         over_time.metric_over_versions(
             registry.evaluations("m"), comparison.differences[0].metric, active=[2]
         ),
@@ -107,6 +97,11 @@ def values(spec: Any) -> Iterator[dict[str, Any]]:
             yield from values(part)
 
 
+def line_of(chart: Chart, name: str) -> list[dict[str, Any]]:
+    """Return the points of a line that is drawn, without those that tell its values."""
+    return [row for row in values(chart.spec) if row.get("version") == name and "order" in row]
+
+
 def test_specifications_are_valid(registry_of_task: detent.Registry, validator: Any) -> None:
     charts = [*charts_of(registry_of_task), over_time.timeline(history(), now=NOW)]
     assert len(charts) >= 5
@@ -134,6 +129,29 @@ def test_drawn_charts_are_whole_and_take_the_colours_of_the_page(
         assert not {"script", "image", "a", "foreignObject"} & set(tags)
         assert "currentColor" in svg
         assert draw(chart) == svg
+
+
+def test_marks_tell_the_values_of_the_table(registry_of_task: detent.Registry) -> None:
+    charts = [*charts_of(registry_of_task), over_time.timeline(history(), now=NOW)]
+    for chart in charts:
+        assert chart is not None
+        root = ElementTree.fromstring(draw(chart))
+        marks = [mark for mark in root.iter() if mark.get("class") == "value"]
+        told = [mark[0].text or "" for mark in marks]
+        assert told != []
+        written = {row["told"] for row in values(chart.spec) if "told" in row}
+        assert set(told) == written
+        for row in chart.rows:  # each row of the table begins with what one of the marks says
+            assert any(row[0] in text for text in told), (chart.title, row)
+        assert not any(element.get("aria-label") for element in root.iter())
+
+
+def test_a_file_of_its_own_has_plain_colours(two_classes: detent.Registry) -> None:
+    for chart in charts_of(two_classes):
+        svg = draw(chart, is_themed=False)
+        assert "currentColor" not in svg
+        assert "var(" not in svg
+        assert CANDIDATE in svg or INK in svg
 
 
 def test_the_same_specification_is_drawn_to_the_same_bytes(two_classes: detent.Registry) -> None:
@@ -211,13 +229,12 @@ def test_slices_are_drawn_in_their_order(two_classes: detent.Registry) -> None:
 
 def test_the_area_under_the_curve_drawn_is_the_metric(two_classes: detent.Registry) -> None:
     comparison = two_classes.compare("m/1", "m/2")
-    chart = scores.roc(two_classes.report(comparison).pair, baseline=1, candidate=2)  # type: ignore[arg-type]  # a comparison has a pair
-    assert chart is not None
+    [chart] = [one for one in two_classes.report(comparison).charts if one.name.startswith("roc")]
     for name, expected in (
         ("v1 (baseline)", comparison["roc_auc"].baseline),
         ("v2 (candidate)", comparison["roc_auc"].candidate),
     ):
-        line = [(p["x"], p["y"]) for p in values(chart.spec) if p.get("version") == name]
+        line = [(p["x"], p["y"]) for p in line_of(chart, name)]
         assert line[0] == (0, 0)
         assert line[-1] == (1, 1)
         # Thinning leaves out corners of less than a hundred and fiftieth of the curve's length.
@@ -241,7 +258,7 @@ def test_curves_are_short_and_go_from_end_to_end(truth: list[bool], seed: int) -
         chart = make(pair, baseline=1, candidate=2)
         assert chart is not None
         for name in ("v1 (baseline)", "v2 (candidate)"):
-            x = [p["x"] for p in values(chart.spec) if p.get("version") == name]
+            x = [p["x"] for p in line_of(chart, name)]
             assert len(x) <= scores.MOST_POINTS
             assert x == sorted(x)
             assert (x[0], x[-1]) == (0, 1)
@@ -283,16 +300,12 @@ def test_a_confusion_matrix_gains_what_it_loses(rows: list[tuple[int, int, int]]
 
 def test_errors_by_tenth_add_up_to_the_metric(numbers: detent.Registry) -> None:
     comparison = numbers.compare("m/1", "m/2")
-    pair = numbers.report(comparison).pair
-    assert pair is not None
-    chart = answers.error_by_decile(pair, baseline=1, candidate=2)
-    assert chart is not None
-    mine = [row["error"] for row in values(chart.spec) if row["version"] == "v2 (candidate)"]
+    spread, chart = numbers.report(comparison).charts
+    layer = chart.spec["layer"][0]
+    mine = [row["error"] for row in values(layer) if row["version"] == "v2 (candidate)"]
     assert len(mine) == 10
     difference = comparison["mean_absolute_error"]
     assert min(mine) <= difference.candidate <= max(mine)
-    spread = answers.residuals(pair, baseline=1, candidate=2)
-    assert spread is not None
     shares = [float(row[2]) for row in spread.rows if row[0] == "v1 (baseline)"]
     assert sum(shares) == pytest.approx(1, abs=0.001 * len(shares))
 
