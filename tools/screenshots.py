@@ -9,7 +9,13 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import numpy as np
 from playwright.sync_api import sync_playwright
+from sklearn.compose import ColumnTransformer
+from sklearn.datasets import make_classification
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
 
 from detent import RefusedError, Registry
 from detent.blobs.memory import MemoryBlobs
@@ -33,16 +39,7 @@ SCREENS = {
     "sign-in": "/sign-in",
     "problem": "/models/churn/12",
 }
-
-
-class Threshold:
-    """Says yes from a limit on: enough of a model to be measured."""
-
-    def __init__(self, limit: float) -> None:
-        self._limit = limit
-
-    def predict(self, X: list[list[float]]) -> list[str]:
-        return ["yes" if row[0] >= self._limit else "no" for row in X]
+LONG = ("compare",)  # shown whole: it is to be read from top to bottom
 
 
 def times() -> Iterator[datetime]:
@@ -60,26 +57,32 @@ def fill(folder: Path) -> Stores:
         SqliteMetadata(folder / "detent.db"), MemoryBlobs(), clock=lambda: next(clock)
     )
     registry = Registry(stores)
-    rows = [[i % 97 / 97] for i in range(2000)]
-    truth = ["yes" if row[0] + i % 7 / 20 >= 0.6 else "no" for i, row in enumerate(rows)]
-    for number, limit in enumerate((0.62, 0.5, 0.35, 0.45), 1):
+    X, y = make_classification(6000, 8, n_informative=5, flip_y=0.08, random_state=3)
+    truth = np.where(y == 1, "leaves", "stays")
+    region = np.array(["north", "south", "west", "abroad"])[(X[:, 5] > 0) + 2 * (X[:, 6] > 1)]
+    for number, n_columns in enumerate((2, 3, 4, 8), 1):
         name = f"weights {number}".encode() * 1000
         register_bytes(stores, "churn", name, note=f"weekly retrain {number}")
+        columns = ColumnTransformer([("known", "passthrough", list(range(n_columns)))])
+        kind = LogisticRegression() if number < 4 else HistGradientBoostingClassifier(max_iter=15)
+        model = make_pipeline(columns, kind)
         evaluate(
             stores,
             registry.version(f"churn/{number}"),
-            Threshold(limit),
-            rows,
-            truth,
+            model.fit(X[:2000], truth[:2000]),
+            X[2000:],
+            truth[2000:],
             dataset="holdout-2026-02",
-            metrics=["accuracy"],
+            metrics=["accuracy", "roc_auc", "log_loss"],
+            slices={"region": region[2000:]},
         )
     registry.activate("churn/1", "production", reason="the first one")
     registry.activate("churn/2", "production", reason="weekly retrain")
     registry.activate("churn/3", "production", reason="trained on more rows")
     registry.rollback("churn@production", reason="error rate doubled after 13:40")
     registry.activate("churn/4", "staging", reason="next week's")
-    registry.set_policy("churn@production", {"rule": [{"name": "at_least_as_good"}]})
+    rules = [{"name": "not_worse", "metric": "roc_auc"}, {"name": "at_least_as_good"}]
+    registry.set_policy("churn@production", {"rule": rules})
     for name in ("fraud", "returns"):
         register_bytes(stores, name, name.encode() * 1000, note="the first one")
         registry.activate(f"{name}/1", "production", reason="weekly retrain")
@@ -129,7 +132,8 @@ def main(folder: Path) -> None:
                 page = context.new_page()
                 for name, path in SCREENS.items():
                     page.goto(url + path)
-                    page.screenshot(path=folder / f"{name}-{scheme}.png")
+                    is_long = name in LONG
+                    page.screenshot(path=folder / f"{name}-{scheme}.png", full_page=is_long)
         browser.close()
 
 

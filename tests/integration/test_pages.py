@@ -312,7 +312,7 @@ def test_the_tasks_of_a_page_take_few_clicks(page: Page, url: str, stores: Store
     clicks.clear()
     click("link", "fraud")
     click("link", "Compare v6 with active")  # two
-    page.get_by_text("The same 4 rows of four rows").wait_for()
+    page.get_by_text("On the same rows of four rows").wait_for()
     assert len(clicks) == 2
     page.goto(url)
     clicks.clear()

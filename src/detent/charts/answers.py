@@ -175,8 +175,8 @@ def residuals(pair: Pair, *, baseline: int, candidate: int) -> Chart | None:
         for low, high, share in zip(edges[:-1], edges[1:], shares, strict=True):
             row = (name, f"{low:.4g} to {high:.4g}", f"{share:.3f}")
             text = f"{name}: {row[1]} in {row[2]} of the rows"
-            x, y = float((low + high) / 2), float(share)
-            told.append({"x": x, "y": y, "version": name, "told": text})
+            place = {"x": float((low + high) / 2), "y": float(share)}
+            told.append({**place, "version": name, "told": text})
             rows.append(row)
     title = "Residuals: predicted minus true"
     description = "Narrower and closer to 0 is better: " + ", ".join(

@@ -175,6 +175,7 @@ def _axis(title: str | None) -> Spec:
         "tickCount": 4,
         "labelFlush": True,
         "labelOverlap": True,
+        "labelSeparation": 8,
     }
 
 
@@ -187,7 +188,7 @@ def _strips(
 ) -> Chart | None:
     if not drawn:
         return None
-    strips = []
+    strips: list[Spec] = []
     for name, difference in drawn:
         is_last = len(strips) == len(drawn) - 1
         x = {"scale": _scale([difference]), "axis": _axis(unit if is_last else None)}

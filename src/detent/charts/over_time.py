@@ -222,7 +222,7 @@ def timeline(history: Sequence[Activation | Refusal], *, now: datetime) -> Chart
         "field": "version",
         "type": "nominal",
         "sort": [f"v{n}" for n in sorted({e.version or 0 for e, _ in bars}, reverse=True)],
-        "axis": {"title": None, "ticks": False, "domain": False},
+        "axis": {"title": None, "ticks": False, "domain": False, "labelPadding": 8},
     }
     x = {
         "field": "from",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from detent.domain.evidence import Comparison, Difference, Ranking, Verdict
+from detent.domain.version import format_size
 
 
 def number_text(value: float, *, signed: bool = False) -> str:
@@ -142,6 +143,40 @@ def headline(comparison: Comparison) -> str:
     if comparison.use > 1:
         text += f" (use {comparison.use} of these rows: the evidence asked for is stronger)"
     return text
+
+
+def slices_text(comparison: Comparison) -> str:
+    """Return what is shown of slices, in a sentence."""
+    worse = sum(one.is_worse for one in comparison.slices)
+    silent = sum(not one.can_tell for one in comparison.slices)
+    return (
+        f"{worse} of {len(comparison.slices)} shown to be worse, corrected for their number;"
+        f" {silent} have too few disagreements to tell"
+    )
+
+
+def method_facts(comparison: Comparison) -> list[tuple[str, str]]:
+    """Return how it was compared, on which rows, and what else is known: names and texts."""
+    facts = [
+        ("dataset", comparison.dataset),
+        ("digest", comparison.dataset_digest),
+        ("rows", f"{comparison.n_rows:,}, the same for both"),
+    ]
+    if comparison.n_groups is not None:
+        facts.append(("groups", f"{comparison.n_groups:,}: the rows of one are one unit"))
+    facts.append(("evaluations", " and ".join(map(str, comparison.evaluations))))
+    facts.append(("use", f"number {comparison.use} of these rows to judge a candidate"))
+    facts += [(d.metric, d.method) for d in comparison.differences if d.method is not None]
+    if comparison.calibration_errors is not None:
+        before, after = map(number_text, comparison.calibration_errors)
+        facts.append(("calibration error", f"{before} → {after} (shown, never judged)"))
+    sizes = map(format_size, (comparison.baseline_size_bytes, comparison.candidate_size_bytes))
+    facts.append(("size", " → ".join(sizes)))
+    if comparison.baseline_one_row_s and comparison.candidate_one_row_s:
+        times = (comparison.baseline_one_row_s, comparison.candidate_one_row_s)
+        facts.append(("one row", " → ".join(f"{1000 * time:.3g} ms" for time in times)))
+    facts.append(("seed", "fixed: the same evaluations give the same numbers"))
+    return facts
 
 
 def ranking_headline(ranking: Ranking) -> str:

@@ -13,14 +13,15 @@ from detent.comparison.words import (
     changed_text,
     headline,
     mark,
+    method_facts,
     number_text,
     ranking_headline,
+    slices_text,
     unmatched_text,
     verdict_text,
 )
 from detent.domain.evidence import Comparison, Difference, Ranking, SliceDifference, Verdict
 from detent.domain.report import Change
-from detent.domain.version import format_size
 from detent.reports import parts
 from detent.reports.markup import Cell, Markup, element
 
@@ -127,15 +128,8 @@ def _notes(comparisons: tuple[Comparison, ...]) -> Iterator[Markup]:
 def _slices(comparison: Comparison) -> Iterator[Markup]:
     if not comparison.slices:
         return
-    n_worse = sum(one.is_worse for one in comparison.slices)
-    n = len(comparison.slices)
     yield element("h2", "Slices, worst first")
-    yield element(
-        "p",
-        f"{n_worse} of {n} shown to be worse, corrected for their number;"
-        f" {sum(not one.can_tell for one in comparison.slices)} have too few disagreements to"
-        " tell.",
-    )
+    yield element("p", f"{slices_text(comparison)}.")
     yield parts.beside(
         differences.slices(comparison),
         ("slice", "rows", "difference", "95 % interval", "shown"),
@@ -178,29 +172,10 @@ def _went_in(changes: Sequence[Change], old: str, new: str) -> Iterator[Markup]:
 
 def _method(comparison: Comparison) -> Iterator[Markup]:
     yield element("h2", "How it was compared")
-    facts: list[tuple[str, Cell]] = [
-        ("dataset", comparison.dataset),
-        ("digest", element("code", comparison.dataset_digest)),
-        ("rows", f"{comparison.n_rows:,}, the same for both"),
-    ]
-    if comparison.n_groups is not None:
-        facts.append(("groups", f"{comparison.n_groups:,}: the rows of one are one unit"))
-    facts.append(("evaluations", " and ".join(map(str, comparison.evaluations))))
-    facts.append(("use", f"number {comparison.use} of these rows to judge a candidate"))
-    facts += [(d.metric, d.method) for d in comparison.differences if d.method is not None]
-    if comparison.calibration_errors is not None:
-        before, after = map(number_text, comparison.calibration_errors)
-        facts.append(("calibration error", f"{before} → {after} (shown, never judged)"))
-    sizes = (
-        format_size(comparison.baseline_size_bytes),
-        format_size(comparison.candidate_size_bytes),
+    yield parts.facts(
+        (name, element("code", text) if name == "digest" else text)
+        for name, text in method_facts(comparison)
     )
-    facts.append(("size", " → ".join(sizes)))
-    if comparison.baseline_one_row_s and comparison.candidate_one_row_s:
-        times = (comparison.baseline_one_row_s, comparison.candidate_one_row_s)
-        facts.append(("one row", " → ".join(f"{1000 * time:.3g} ms" for time in times)))
-    facts.append(("seed", "fixed: the same evaluations give the same numbers"))
-    yield parts.facts(facts)
 
 
 def _cells(difference: Difference) -> tuple[Cell, ...]:

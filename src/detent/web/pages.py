@@ -10,21 +10,21 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute
 from starlette.routing import Route as Path
 
-from detent.charts.differences import forest
+from detent.charts.chart import Chart
 from detent.charts.over_time import metric_over_versions, timeline
 from detent.domain.access import Role
 from detent.domain.alias import Activation
 from detent.domain.clock import utc_now
 from detent.domain.digest import digest_of
 from detent.domain.evidence import Evaluation
-from detent.domain.reference import parse_number
 from detent.domain.server import Server as Follower
 from detent.errors import InvalidError
 from detent.registry.stores import Stores
 from detent.server import auth
 from detent.server.app import Server, make_app
+from detent.web.comparing import compare
 from detent.web.site import HEADERS, Answer, Handler, Page, Site, Visit, local_path, static
-from detent.web.words import drawn, following, trying
+from detent.web.words import following, trying
 
 SHOWN_VERSIONS = 500
 SHOWN_ENTRIES = 50
@@ -113,7 +113,7 @@ def model(visit: Visit) -> Answer:
                 "back": back.version if back else None,
                 "then": then,
                 "policy": registry.policy(status.name),
-                "chart": drawn(timeline(history, now=soon)),
+                "chart": timeline(history, now=soon),
                 "follows": following(_of(servers, status.name), status.activation, now),
             }
         )
@@ -128,37 +128,19 @@ def model(visit: Visit) -> Answer:
     return Page(template="model", values=values)
 
 
-def _metrics(evaluations: list[Evaluation], aliases: list[dict[str, Any]]) -> Any:
+def _metrics(evaluations: list[Evaluation], aliases: list[dict[str, Any]]) -> Chart | None:
     """Return the first metric of the newest evaluation, over the versions."""
     if not evaluations or not evaluations[0].metrics:
         return None
     held = [alias["status"].version for alias in aliases]
     active = {version.number for version in held if version}
-    return drawn(metric_over_versions(evaluations, evaluations[0].metrics[0].name, active=active))
+    return metric_over_versions(evaluations, evaluations[0].metrics[0].name, active=active)
 
 
 def version(visit: Visit) -> Answer:
     """Show all that is known of a version."""
     card = visit.registry.show(f"{visit.path['model']}/{visit.path['number']}")
     return Page(template="version", values={"card": card, "model": visit.path["model"]})
-
-
-def compare(visit: Visit) -> Answer:
-    """Show two versions on the same rows, and what went into them differently."""
-    name = visit.path["model"]
-    numbers = [visit.asked("baseline"), visit.asked("candidate")]
-    picked = visit.request.query_params.getlist("version")[:2]  # two check boxes, newest first
-    if len(picked) == 2:
-        numbers = [picked[1], picked[0]]
-    if None in numbers:
-        raise InvalidError("two versions are compared: check two of them")
-    old, new = (f"{name}/{parse_number(number or '')}" for number in numbers)
-    changes = visit.registry.diff(old, new)
-    found, error = trying(lambda: visit.registry.compare(old, new, dataset=visit.asked("dataset")))
-    values = {"model": name, "old": old, "new": new, "comparison": found, "changes": changes}
-    values["problem"] = error.to_problem() if error else None
-    values["chart"] = drawn(forest(found)) if found else None
-    return Page(template="compare", values=values)
 
 
 def audit(visit: Visit) -> Answer:

@@ -3,7 +3,7 @@
 import hashlib
 import hmac
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from importlib import resources
 from typing import Any
@@ -16,8 +16,10 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from detent.charts.chart import Chart
+from detent.charts.draw import draw
 from detent.domain.access import Role, Token
-from detent.errors import DetentError
+from detent.errors import DetentError, NotFoundError
 from detent.facade import Registry
 from detent.server import auth
 from detent.server.app import Server, read_body
@@ -40,7 +42,10 @@ _TYPES = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
 
 @dataclass(frozen=True, kw_only=True)
 class Page:
-    """What a page shows: a template and its values, which are also its JSON."""
+    """What a page shows: a template and its values, which are also its JSON.
+
+    Each `Chart` among the values is a file too: the page's address with ``chart=`` and its name.
+    """
 
     template: str
     values: dict[str, Any] = field(default_factory=dict)
@@ -144,7 +149,12 @@ class Site:
             answer = handler(visit)
         except DetentError as error:
             answer = _failed(error)
-        return answer if isinstance(answer, Response) else self.render(request, answer, token)
+        if isinstance(answer, Response):
+            return answer
+        name = visit.asked("chart")
+        if name is not None and answer.status == 200:
+            return _file(request, answer, name) or self.render(request, _NO_CHART, token)
+        return self.render(request, answer, token)
 
     def render(self, request: Request, page: Page, token: Token | None) -> Response:
         """Return a page as HTML, or its values as JSON where the address ends so."""
@@ -161,9 +171,37 @@ class Site:
         return Response(html, page.status, media_type="text/html", headers=HEADERS)
 
 
+def _charts(values: Any) -> Iterator[Chart]:
+    """Yield the charts among the values of a page, at whatever depth."""
+    if isinstance(values, Chart):
+        yield values
+    elif isinstance(values, dict | list | tuple):
+        for part in values.values() if isinstance(values, dict) else values:
+            yield from _charts(part)
+
+
+def _file(request: Request, page: Page, name: str) -> Response | None:
+    """Return one of a page's charts as a file; None when it has none of that name."""
+    for chart in _charts(page.values):
+        if chart.name == name:
+            about = request.path_params.get("model")
+            file = f"{about}-{name}.svg" if about else f"{name}.svg"
+            headers = HEADERS | {
+                # Opened by itself it runs nothing and fetches nothing either.
+                "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; sandbox",
+                "Content-Disposition": f'attachment; filename="{file}"',
+            }
+            svg = draw(chart, is_themed=False)
+            return Response(svg, media_type="image/svg+xml", headers=headers)
+    return None
+
+
 def _failed(error: Exception) -> Page:
     problem = problem_of(error)
     return Page(template="problem", values={"problem": problem}, status=problem["status"])
+
+
+_NO_CHART = _failed(NotFoundError("this page has no chart of that name"))
 
 
 def local_path(text: str) -> str:

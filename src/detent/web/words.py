@@ -4,9 +4,19 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+from markupsafe import Markup
+
 from detent.charts.chart import Chart
 from detent.charts.draw import draw
-from detent.comparison.words import headline, mark, unmatched_text, verdict_text
+from detent.comparison.words import (
+    allowed_text,
+    changed_text,
+    headline,
+    interval_text,
+    mark,
+    unmatched_text,
+    verdict_text,
+)
 from detent.domain.alias import Activation
 from detent.domain.clock import utc_now
 from detent.domain.server import Server
@@ -78,20 +88,9 @@ def _behind(server: Server, entry: Activation, now: datetime) -> dict[str, str]:
     return {"name": server.name, "text": f"{answers} ({why or f'last heard {heard} ago'})"}
 
 
-def drawn(chart: Chart | None) -> dict[str, Any] | None:
-    """Return a chart as a page shows it: the drawing, its title, and the table that says the same.
-
-    The drawing is text that `detent.charts` has escaped.
-    """
-    if chart is None:
-        return None
-    return {
-        "svg": draw(chart),
-        "title": chart.title,
-        "text": chart.description,
-        "header": chart.header,
-        "rows": chart.rows,
-    }
+def drawing(chart: Chart) -> Markup:
+    """Return a chart drawn for a page; its text is escaped by what draws it."""
+    return Markup(draw(chart))
 
 
 def warm_up() -> None:
@@ -115,11 +114,15 @@ def trying(ask: Any) -> tuple[Any, DetentError | None]:
 
 FILTERS = {
     "ago": ago,
+    "drawing": drawing,
     "minute": minute,
     "number": number,
     "signed": signed,
     "size": format_size,
+    "allowed": allowed_text,
+    "changed": changed_text,
     "headline": headline,
+    "interval": interval_text,
     "unmatched": unmatched_text,
     "verdict": verdict,
 }

@@ -36,6 +36,30 @@ document.addEventListener("click", (event) => {
   openForm(link).catch(() => { location.href = link.href; });
 });
 
+// Values of a chart: told in words beneath it when pointed at, and one by one with the arrow keys.
+for (const drawing of document.querySelectorAll(".drawing")) {
+  const values = [...drawing.querySelectorAll(".value")], told = drawing.nextElementSibling;
+  let at = -1;
+  const tell = (next) => {
+    values[at]?.classList.remove("at");
+    at = next;
+    values[at]?.classList.add("at");
+    told.textContent = values[at]?.querySelector("title").textContent ?? "";
+  };
+  drawing.addEventListener("pointerover", (event) => {
+    const found = values.indexOf(event.target.closest(".value"));
+    if (found >= 0) tell(found);
+  });
+  drawing.addEventListener("blur", () => tell(-1));
+  drawing.addEventListener("keydown", (event) => {
+    const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+    if (!step || !values.length) return;
+    event.preventDefault();
+    tell((Math.max(at, step < 0 ? 0 : -1) + step + values.length) % values.length);
+    values[at].scrollIntoView({ block: "nearest", inline: "nearest" });
+  });
+}
+
 function say(text, isGone) {
   if (state.textContent !== text) state.textContent = text;
   state.hidden = text === "";
