@@ -198,10 +198,9 @@ class Registry:
         NotFoundError
             If there is no such alias.
         """
-        from detent.registry.read import merge_history
+        from detent.domain.alias import History
 
-        moves = self._operations.history(alias, limit=limit)
-        return merge_history(moves.entries, moves.refusals)
+        return History(move.item for move in self._operations.history(alias, limit=limit))
 
     def show(self, reference: Named) -> VersionCard:
         """Return all that is known of a version.

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from detent.blobs.base import Blobs, Progress
     from detent.charts.chart import Chart
     from detent.domain.access import NewToken, Token
-    from detent.domain.alias import Activation, AliasStatus, Hold
+    from detent.domain.alias import Activation, AliasStatus, Hold, Move
     from detent.domain.events import Event
     from detent.domain.evidence import (
         Approval,
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from detent.domain.manifest import Manifest
     from detent.domain.report import (
         JournalReport,
-        Moves,
         PruneReport,
         Registration,
         VerifyReport,
@@ -127,33 +126,43 @@ class Operations:
 
         return describe(self.stores, reference)
 
-    def status(self, *, name: str | None = None, at: datetime | None = None) -> list[AliasStatus]:
-        """Return what aliases hold: all of them, a model's, or one; now, or at a time."""
+    def status(
+        self,
+        *,
+        name: str | None = None,
+        at: datetime | None = None,
+        after: str | None = None,
+        limit: int | None = None,
+    ) -> list[AliasStatus]:
+        """Return what aliases hold: all, a model's, or one; now, or at a time; behind `after`."""
         from detent.registry.read import status
 
-        return status(self.stores, name, at=at)
+        return status(self.stores, name, at=at, after=after, limit=limit)
 
     def alias_names(self, model: str) -> list[str]:
         """Return the names of a model's aliases, also of those that never held a version."""
         return self.stores.metadata.current.alias_names(model)
 
-    def history(self, alias: str, *, limit: int | None = None) -> Moves:
-        """Return an alias's activations and refused tries, of both the newest, newest first."""
-        from detent.domain.alias import Activation, Refusal
-        from detent.domain.report import Moves
+    def history(
+        self, alias: str, *, before: datetime | None = None, limit: int | None = None
+    ) -> list[Move]:
+        """Return an alias's activations and refused tries, newest first, those before a time."""
+        from detent.domain.alias import Activation, Move
         from detent.registry.read import history
 
-        items = history(self.stores, alias, limit=limit)
-        return Moves(
-            entries=tuple(item for item in items if isinstance(item, Activation)),
-            refusals=tuple(item for item in items if isinstance(item, Refusal)),
-        )
+        items = history(self.stores, alias, before=before, limit=limit)
+        return [
+            Move(activation=item) if isinstance(item, Activation) else Move(refusal=item)
+            for item in items
+        ]
 
-    def evaluations(self, name: str) -> list[Evaluation]:
-        """Return the evaluations of a model or of one version, newest first."""
+    def evaluations(
+        self, name: str, *, below: int | None = None, limit: int | None = None
+    ) -> list[Evaluation]:
+        """Return evaluations of a model or a version, newest first, those below a number."""
         from detent.registry.read import evaluations
 
-        return evaluations(self.stores, name)
+        return evaluations(self.stores, name, below=below, limit=limit)
 
     def decision(self, id: int) -> Decision:
         """Return a recorded decision."""

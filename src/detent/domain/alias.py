@@ -87,6 +87,26 @@ class Hold:
 
 
 @value
+class Move:
+    """One line of an alias's history: either an activation, or a try that was refused."""
+
+    activation: Activation | None = None
+    refusal: Refusal | None = None
+
+    @property
+    def item(self) -> Activation | Refusal:
+        """Whichever it is."""
+        found = self.activation or self.refusal
+        assert found is not None
+        return found
+
+    @property
+    def at(self) -> datetime:
+        """When it was: no two changes of a registry have one time."""
+        return self.item.at
+
+
+@value
 class AliasStatus:
     """What an alias holds, now or at a time asked for.
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from detent.domain.alias import Activation, Refusal
+from detent.domain.alias import Activation
 from detent.domain.evidence import Decision, Evaluation
 from detent.domain.manifest import Manifest
 from detent.domain.version import Version
@@ -27,14 +27,6 @@ class Registration:
 
     version: Version
     is_new: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Moves:
-    """The history of an alias: its activations, and the tries that were refused."""
-
-    entries: tuple[Activation, ...]
-    refusals: tuple[Refusal, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

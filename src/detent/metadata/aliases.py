@@ -8,6 +8,7 @@ from detent.domain.version import Version
 from detent.errors import CorruptError
 from detent.metadata.statements import (
     ACTIVATION,
+    END_OF_TIME,
     N_ACTIVATION,
     Statements,
     to_activation,
@@ -67,13 +68,32 @@ class AliasTables(Statements):
             reason=hold.reason if hold else None,
         )
 
-    def list_status(self, model: str | None = None, alias: str | None = None) -> list[AliasStatus]:
-        """Return what each alias holds now: of all models, of one, or of one alias."""
+    def list_status(
+        self,
+        model: str | None = None,
+        alias: str | None = None,
+        *,
+        after: tuple[str, str] | None = None,
+        limit: int | None = None,
+    ) -> list[AliasStatus]:
+        """Return what each alias holds now: of all models, of one, or of one alias.
+
+        By model and name, those behind the pair `after`.
+        """
+        behind = after or (None, None)
+        given = {"model": model, "alias": alias, "after_model": behind[0], "after_name": behind[1]}
+        used: dict[str, Any] = {name: text for name, text in given.items() if text is not None}
         conditions = [
             condition
-            for condition, value in (("al.model = :model", model), ("al.name = :alias", alias))
-            if value is not None
+            for condition, name in (
+                ("al.model = :model", "model"),
+                ("al.name = :alias", "alias"),
+                ("(al.model, al.name) > (:after_model, :after_name)", "after_model"),
+            )
+            if name in used
         ]
+        if limit is not None:
+            used["limit"] = limit
         rows = self._all(
             f"""SELECT {ACTIVATION}, al.held_at, al.held_by, al.held_reason, {self._version}
             FROM alias al
@@ -82,9 +102,8 @@ class AliasTables(Statements):
                 ORDER BY y.entry DESC LIMIT 1)
             LEFT JOIN version v ON v.model = x.model AND v.number = x.version
             {"WHERE " + " AND ".join(conditions) if conditions else ""}
-            ORDER BY al.model, al.name""",
-            model=model,
-            alias=alias,
+            ORDER BY al.model, al.name {"LIMIT :limit" if limit is not None else ""}""",
+            **used,
         )
         return [
             AliasStatus(
@@ -140,15 +159,16 @@ class AliasTables(Statements):
             activation, below = entry, entry.below
 
     def list_activations(
-        self, model: str, alias: str, *, limit: int | None = None
+        self, model: str, alias: str, *, before_us: int | None = None, limit: int | None = None
     ) -> list[Activation]:
-        """Return the history of an alias, newest first."""
+        """Return the history of an alias, newest first: what was before a time."""
         rows = self._all(
             f"""SELECT {ACTIVATION} FROM activation x
-            WHERE x.model = :model AND x.alias = :alias
+            WHERE x.model = :model AND x.alias = :alias AND x.created_at < :before
             ORDER BY x.entry DESC {"LIMIT :limit" if limit is not None else ""}""",
             model=model,
             alias=alias,
+            before=END_OF_TIME if before_us is None else before_us,
             **({"limit": limit} if limit is not None else {}),
         )
         return [to_activation(row) for row in rows]

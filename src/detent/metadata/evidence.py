@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from detent.domain.alias import Refusal
 from detent.domain.clock import from_us
-from detent.metadata.statements import Statements, converter
+from detent.metadata.statements import END_OF_TIME, Statements, converter
 
 if TYPE_CHECKING:
     from detent.domain.evidence import Approval, Decision, Evaluation, Policy
@@ -48,11 +48,23 @@ class EvidenceTables(Statements):
         )
 
     def list_evaluations(
-        self, model: str, version: int | None = None, *, dataset: str | None = None
+        self,
+        model: str,
+        version: int | None = None,
+        *,
+        dataset: str | None = None,
+        below: int | None = None,
+        limit: int | None = None,
     ) -> list[Evaluation]:
-        """Return evaluations, newest first: of a model, a version, a dataset's name."""
-        conditions = ["model = :model"]
+        """Return evaluations, newest first: of a model, a version, a dataset's name.
+
+        Those with a number below `below`.
+        """
+        conditions = ["model = :model", "id < :below"]
         parameters: dict[str, Any] = {"model": model}
+        parameters["below"] = END_OF_TIME if below is None else below
+        if limit is not None:
+            parameters["limit"] = limit
         if version is not None:
             conditions.append("version = :version")
             parameters["version"] = version
@@ -61,7 +73,7 @@ class EvidenceTables(Statements):
             parameters["dataset"] = dataset
         rows = self._all(
             f"""SELECT {_EVALUATION} FROM evaluation WHERE {" AND ".join(conditions)}
-            ORDER BY id DESC""",
+            ORDER BY id DESC {"LIMIT :limit" if limit is not None else ""}""",
             **parameters,
         )
         return [_to_evaluation(row) for row in rows]
@@ -231,14 +243,18 @@ class EvidenceTables(Statements):
         )
         return [_to_decision(row) for row in rows]
 
-    def list_refusals(self, model: str, alias: str, *, limit: int | None = None) -> list[Refusal]:
-        """Return the refused tries of an alias, newest first."""
+    def list_refusals(
+        self, model: str, alias: str, *, before_us: int | None = None, limit: int | None = None
+    ) -> list[Refusal]:
+        """Return the refused tries of an alias, newest first: those before a time."""
         rows = self._all(
             f"""SELECT model, alias, candidate, created_at, created_by, id, outcome, results_json
             FROM decision WHERE model = :model AND alias = :alias AND is_refusal = 1
+            AND created_at < :before
             ORDER BY id DESC {"LIMIT :limit" if limit is not None else ""}""",
             model=model,
             alias=alias,
+            before=END_OF_TIME if before_us is None else before_us,
             **({"limit": limit} if limit is not None else {}),
         )
         return [_to_refusal(row) for row in rows]

@@ -19,6 +19,7 @@ ACTIVATION = """x.entry, x.model, x.alias, x.kind, x.version, x.previous, x.belo
     x.created_at, x.created_by, COALESCE((SELECT n.note FROM activation_note n
         WHERE n.entry = x.entry ORDER BY n.id DESC LIMIT 1), x.reason), x.decision, x.override"""
 N_ACTIVATION = 12
+END_OF_TIME = 2**62  # later than any time in microseconds, and higher than any number of a row
 
 
 class Connection(Protocol):

@@ -95,9 +95,16 @@ def alias_reference(name: str) -> Reference:
 
 
 def status(
-    stores: Stores, name: str | None = None, *, at: datetime | None = None
+    stores: Stores,
+    name: str | None = None,
+    *,
+    at: datetime | None = None,
+    after: str | None = None,
+    limit: int | None = None,
 ) -> list[AliasStatus]:
     """Return what aliases hold: all of them, a model's, or one; now, or at a time.
+
+    By name, those behind the alias `after`.
 
     Raises
     ------
@@ -105,11 +112,15 @@ def status(
         If the model or alias does not exist, or the alias held nothing yet at that time.
     """
     reference = parse_reference(name) if name is not None else None
+    behind = alias_reference(after) if after is not None else None
     with stores.metadata.read() as tables:
         found = tables.list_status(
-            reference.model if reference else None, reference.alias if reference else None
+            reference.model if reference else None,
+            reference.alias if reference else None,
+            after=(behind.model, behind.alias or "") if behind else None,
+            limit=limit if at is None else None,  # some had nothing then
         )
-        if reference is not None and not found:
+        if reference is not None and not found and behind is None and limit != 0:
             if reference.alias is not None:
                 raise _not_found(tables, reference)
             check_model(tables, reference.model)
@@ -123,7 +134,7 @@ def status(
                 f" was at {first.at:%Y-%m-%d %H:%M:%S} UTC",
                 hint=f"see them with `detent history {reference}`",
             )
-        return [status for status in past if status is not None]
+        return [status for status in past if status is not None][:limit]
 
 
 def _status_at(tables: Tables, now: AliasStatus, at: datetime) -> AliasStatus | None:
@@ -139,8 +150,12 @@ def _status_at(tables: Tables, now: AliasStatus, at: datetime) -> AliasStatus | 
     )
 
 
-def history(stores: Stores, name: str, *, limit: int | None = None) -> History:
+def history(
+    stores: Stores, name: str, *, before: datetime | None = None, limit: int | None = None
+) -> History:
     """Return the entries of an alias and the tries that were refused, newest first.
+
+    Those before a time.
 
     Raises
     ------
@@ -150,10 +165,14 @@ def history(stores: Stores, name: str, *, limit: int | None = None) -> History:
     reference = alias_reference(name)
     assert reference.alias is not None
     with stores.metadata.read() as tables:
-        entries = tables.list_activations(reference.model, reference.alias, limit=limit)
-        refusals = tables.list_refusals(reference.model, reference.alias, limit=limit)
+        named = reference.model, reference.alias
+        until = to_us(before) if before is not None else None
+        entries = tables.list_activations(*named, before_us=until, limit=limit)
+        refusals = tables.list_refusals(*named, before_us=until, limit=limit)
         if not entries and not refusals:
-            raise _not_found(tables, reference)
+            ever = tables.list_activations(*named, limit=1) or tables.list_refusals(*named, limit=1)
+            if not ever:
+                raise _not_found(tables, reference)
     return History(merge_history(entries, refusals)[:limit])
 
 
@@ -194,8 +213,12 @@ def versions(
         return found
 
 
-def evaluations(stores: Stores, name: str) -> list[Evaluation]:
+def evaluations(
+    stores: Stores, name: str, *, below: int | None = None, limit: int | None = None
+) -> list[Evaluation]:
     """Return the evaluations of a model or of one version, newest first.
+
+    Those with a number below `below`.
 
     Raises
     ------
@@ -206,9 +229,9 @@ def evaluations(stores: Stores, name: str) -> list[Evaluation]:
     with stores.metadata.read() as tables:
         if str(reference) == reference.model:
             check_model(tables, reference.model)
-            return tables.list_evaluations(reference.model)
+            return tables.list_evaluations(reference.model, below=below, limit=limit)
         version = resolve(tables, reference)
-        return tables.list_evaluations(version.model, version.number)
+        return tables.list_evaluations(version.model, version.number, below=below, limit=limit)
 
 
 def nearest(name: str, names: Iterable[str]) -> str | None:
