@@ -1,15 +1,21 @@
 """What a server costs: its answers beside a minimal route that runs the same SQL, and its pages."""
 
 import sqlite3
+import statistics
+import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import urllib3
 from fastapi import FastAPI
+from sklearn.datasets import make_classification
+from sklearn.linear_model import LogisticRegression
 
 import detent
+from benchmarks.browsing import browsing, content_after, find_chromium
 from benchmarks.measure import Row, interleave
 from benchmarks.registries import add_rows, make_registry
 from detent.registry.stores import change
@@ -18,7 +24,11 @@ from detent.web.pages import make_site
 
 PAGE_BYTES = 60_000  # of the first screen, as it is sent
 PAGE_S = 0.5  # for a page on the same machine
-PARTS = ("/static/style.css", "/static/page.js", "/static/mark.svg")
+SLOW_PAGE_S = 1.0  # for its content on a slow link
+FIRST_COMPARISON_S = 2.0  # for a page whose rows nobody has compared yet
+PARTS = ("/static/style.css", "/static/page.js")
+ROWS = 12_480  # that versions are compared on
+CANDIDATES = 5
 
 
 def measure(
@@ -59,8 +69,54 @@ def measure(
                     unit="kB",
                 )
             )
+        rows += _comparisons(pool, ours)
         pool.clear()
+        rows += _on_a_slow_link(ours)
     return rows
+
+
+def _comparisons(pool: urllib3.PoolManager, url: str) -> list[Row]:
+    """Measure the page of a comparison: of rows that are compared for the first time, and again."""
+
+    def page(candidate: int) -> float:
+        started = time.perf_counter()
+        answer = pool.request(
+            "GET", f"{url}/models/judged/compare?baseline=1&candidate={candidate}"
+        )
+        assert b"What they answer" in answer.data
+        return time.perf_counter() - started
+
+    page(2)  # imports
+    first = statistics.median(page(3 + i) for i in range(CANDIDATES))
+    again = statistics.median(page(3 + i) for i in range(CANDIDATES))
+    what = f"comparison of {ROWS:,} rows"
+    limit = "the limit"
+    return [
+        Row(what=f"{what}, new", peer=limit, ours=first, theirs=FIRST_COMPARISON_S, limit=1),
+        Row(what=f"{what}, again", peer=limit, ours=again, theirs=PAGE_S, limit=1),
+    ]
+
+
+def _on_a_slow_link(url: str) -> list[Row]:
+    if find_chromium() is None:
+        print("NOT MEASURED: pages on a slow link need chromium", file=sys.stderr)
+        return []
+    pages = {
+        "first screen": "/",
+        "model page, 500 versions": "/models/churn",
+        "comparison": "/models/judged/compare?baseline=1&candidate=2",
+    }
+    with browsing() as browser:
+        return [
+            Row(
+                what=f"{what}, slow link",
+                peer="the limit",
+                ours=content_after(browser, url + path, repeats=5),
+                theirs=SLOW_PAGE_S,
+                limit=1,
+            )
+            for what, path in pages.items()
+        ]
 
 
 def _sent(pool: urllib3.PoolManager, url: str) -> int:
@@ -77,6 +133,12 @@ def _fill(folder: Path, n_models: int, n_versions: int) -> detent.Registry:
     add_rows(registry, "churn", n_versions)
     registry.activate("churn/50", "production", reason="weekly retrain")
     registry.activate("churn/51", "production", reason="weekly retrain")
+    X, y = make_classification(2 * ROWS, 8, n_informative=4, flip_y=0.1, random_state=0)
+    slices = {"region": [f"region {i % 6}" for i in range(ROWS)]}
+    for i in range(CANDIDATES + 2):
+        model = LogisticRegression(C=10.0**-i).fit(X[: 1000 + i], y[: 1000 + i])
+        version = registry.register("judged", model, code=folder)
+        registry.evaluate(version, X[ROWS:], y[ROWS:], dataset="holdout", slices=slices)
     return registry
 
 
