@@ -52,5 +52,5 @@ def content_after(browser: Browser, url: str, *, repeats: int) -> float:
             tools.send("Network.emulateNetworkConditions", LINK)
             tools.send("Emulation.setCPUThrottlingRate", {"rate": SLOWER})
             page.goto(url, wait_until="load")
-            found.append(page.evaluate(_LARGEST) / 1000)
+            found.append(float(page.evaluate(_LARGEST)) / 1000)
     return statistics.median(found)

@@ -80,9 +80,8 @@ def _comparisons(pool: urllib3.PoolManager, url: str) -> list[Row]:
 
     def page(candidate: int) -> float:
         started = time.perf_counter()
-        answer = pool.request(
-            "GET", f"{url}/models/judged/compare?baseline=1&candidate={candidate}"
-        )
+        there = f"{url}/models/judged/compare?baseline=1&candidate={candidate}"
+        answer = pool.request("GET", there)
         assert b"What they answer" in answer.data
         return time.perf_counter() - started
 

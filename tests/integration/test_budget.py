@@ -68,5 +68,5 @@ def test_a_page_is_few_requests_and_few_bytes(browser: Browser, url: str, path: 
         page.goto(url + path, wait_until="networkidle")
         rows: Any = page.locator("tbody tr").count()
     assert rows >= SHOWN_VERSIONS
-    assert len(asked) <= MOST_REQUESTS, asked
+    assert len(set(asked)) <= MOST_REQUESTS, asked  # what is asked every 2 s counts once
     assert 0 < sum(sent) <= MOST_BYTES, dict(zip(asked, sent, strict=False))
