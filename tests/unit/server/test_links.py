@@ -71,7 +71,7 @@ def follow_links(*, examples: int, steps: int) -> Counter[str]:
     app, done = Fresh(), Counter[str]()
     machine: Any = schemathesis.openapi.from_asgi("/openapi.json", app).as_state_machine()
 
-    class Scenario(machine):  # type: ignore[misc]  # made from the document
+    class Scenario(machine):  # made from the document
         def setup(self) -> None:
             app.begin()
 

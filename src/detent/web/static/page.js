@@ -6,9 +6,11 @@ const LOOK_MS = 2000;
 const state = document.getElementById("state");
 let tag = null, fails = 0, lastAnswer = new Date();
 
-for (const time of document.querySelectorAll("time")) {
-  time.title = new Date(time.dateTime).toLocaleString();
-}
+// When pointed at, not before: telling 500 times takes a slow machine a second.
+document.addEventListener("pointerover", (event) => {
+  const time = event.target.closest("time");
+  if (time) time.title ||= new Date(time.dateTime).toLocaleString();
+});
 
 async function openForm(link) {
   const answer = await fetch(link.href);
@@ -36,29 +38,34 @@ document.addEventListener("click", (event) => {
   openForm(link).catch(() => { location.href = link.href; });
 });
 
-// Values of a chart: told in words beneath it when pointed at, and one by one with the arrow keys.
-for (const drawing of document.querySelectorAll(".drawing")) {
-  const values = [...drawing.querySelectorAll(".value")], told = drawing.nextElementSibling;
-  let at = -1;
-  const tell = (next) => {
-    values[at]?.classList.remove("at");
-    at = next;
-    values[at]?.classList.add("at");
-    told.textContent = values[at]?.querySelector("title").textContent ?? "";
-  };
-  drawing.addEventListener("pointerover", (event) => {
-    const found = values.indexOf(event.target.closest(".value"));
-    if (found >= 0) tell(found);
-  });
-  drawing.addEventListener("blur", () => tell(-1));
-  drawing.addEventListener("keydown", (event) => {
-    const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
-    if (!step || !values.length) return;
-    event.preventDefault();
-    tell((Math.max(at, step < 0 ? 0 : -1) + step + values.length) % values.length);
-    values[at].scrollIntoView({ block: "nearest", inline: "nearest" });
-  });
+// A value of a chart is told in words beneath it when pointed at, and one after the other by arrow keys.
+function tell(drawing, next) {
+  const told = drawing.nextElementSibling;
+  drawing.querySelector(".value.at")?.classList.remove("at");
+  next?.classList.add("at");
+  told.textContent = next?.querySelector("title").textContent ?? "";
 }
+
+document.addEventListener("pointerover", (event) => {
+  const value = event.target.closest(".drawing .value");
+  if (value) tell(value.closest(".drawing"), value);
+});
+
+document.addEventListener("focusout", (event) => {
+  if (event.target.matches(".drawing")) tell(event.target, null);
+});
+
+document.addEventListener("keydown", (event) => {
+  const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+  if (!step || !event.target.matches(".drawing")) return;
+  const values = [...event.target.querySelectorAll(".value")];
+  if (!values.length) return;
+  event.preventDefault();
+  const at = values.findIndex((value) => value.matches(".at"));
+  const next = values[at < 0 && step < 0 ? values.length - 1 : (at + step + values.length) % values.length];
+  tell(event.target, next);
+  next.scrollIntoView({ block: "nearest", inline: "nearest" });
+});
 
 function say(text, isGone) {
   if (state.textContent !== text) state.textContent = text;
