@@ -50,6 +50,7 @@ def _web(call: Call) -> None:
         import uvicorn
 
         from detent.server.logs import log_config
+        from detent.server.patience import patient_protocol
         from detent.web.pages import make_site
         from detent.web.words import warm_up
     except ImportError as error:
@@ -70,6 +71,7 @@ def _web(call: Call) -> None:
         app,
         host=call.listen,
         port=call.port,
+        http=patient_protocol(),
         log_config=log_config("detent.access"),
         access_log=False,
         limit_concurrency=1000,

@@ -10,11 +10,14 @@ from collections.abc import Mapping, Sequence
 from types import ModuleType
 from typing import Any, BinaryIO
 
+from detent.domain.version import format_size
 from detent.errors import CorruptError, DetentError, InvalidError, RefusedError
 from detent.formats.base import FileSink, FileSource
 from detent.formats.trust import find_harmless, find_uses, trusted_names
 
 FILE = "model.skops"
+MOST_INFLATED = 100  # times the size of a file: what it may unpack to, unless its writer is trusted
+_SMALL = 16 << 20  # bytes that any file may unpack to
 
 # What zipfile, zlib and json raise on bytes that are not what they seem.
 _NOT_WHAT_IT_SEEMS = (
@@ -77,7 +80,8 @@ class SkopsFormat:
         Raises
         ------
         RefusedError
-            If the file holds types that nobody has trusted.
+            If the file holds types that nobody has trusted, or unpacks to very much more than it
+            is.
         CorruptError
             If it is no skops file, or cut short.
         InvalidError
@@ -95,6 +99,8 @@ def _read(file: BinaryIO, trusted: bool | Sequence[str]) -> Any:
 
     from detent.formats.trees import check_trees
 
+    if trusted is not True:
+        _check_size(file)
     schema, members = _outline(file)
     uses = find_uses(schema)
     known = find_harmless(uses) | trusted_names(trusted)
@@ -110,6 +116,26 @@ def _read(file: BinaryIO, trusted: bool | Sequence[str]) -> Any:
         raise _not_rebuilt(error) from error
     check_trees(model, uses)
     return model
+
+
+def _check_size(file: BinaryIO) -> None:
+    """Raise `RefusedError` where few bytes would fill the memory: what detent writes is not packed.
+
+    No member unpacks to more than it says.
+    """
+    size = file.seek(0, io.SEEK_END)
+    file.seek(0)
+    try:
+        with zipfile.ZipFile(file) as archive:
+            unpacked = sum(member.file_size for member in archive.infolist())
+    except _NOT_WHAT_IT_SEEMS as error:
+        raise _not_skops(file, f"{type(error).__name__}: {error}") from error
+    if unpacked > max(MOST_INFLATED * size, _SMALL):
+        raise RefusedError(
+            f"the model was not loaded: the {format_size(size)} of `{FILE}` unpack to"
+            f" {format_size(unpacked)}, more than {MOST_INFLATED} times as much",
+            hint="if you know who wrote it, pass trusted=True (in a command: `--trusted`)",
+        )
 
 
 def _outline(file: BinaryIO) -> tuple[dict[str, Any], set[str]]:

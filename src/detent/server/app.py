@@ -26,6 +26,7 @@ from detent.server import auth, transfer
 from detent.server.compression import Compressed
 from detent.server.document import openapi
 from detent.server.keys import Answer, answer_once
+from detent.server.patience import body_of
 from detent.server.problems import plain_problem, problem_of, respond
 from detent.server.telemetry import Observed, Telemetry, note_actor
 from detent.server.watch import stream_events
@@ -151,26 +152,10 @@ def _guarded(server: Server, handler: Handler) -> Handler:
 
 def _operation(server: Server, route: Route) -> Handler:
     async def handle(request: Request) -> Response:
-        body = await read_body(request) if route.has_body else b""
+        body = await body_of(request, MAX_BODY) if route.has_body else b""
         return await run_in_threadpool(_answer, server, route, request, body)
 
     return _guarded(server, handle)
-
-
-async def read_body(request: Request, most: int = MAX_BODY) -> bytes:
-    """Return the body of a request.
-
-    Raises
-    ------
-    HTTPException
-        413 if it is too large.
-    """
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > most:
-            raise HTTPException(413, f"the body has more than {most:,} bytes; nothing was changed")
-    return bytes(body)
 
 
 def _answer(server: Server, route: Route, request: Request, body: bytes) -> Response:

@@ -21,6 +21,7 @@ from starlette.responses import Response, StreamingResponse
 from detent.blobs.base import CHUNK, Blobs, open_verified
 from detent.domain.digest import check_digest
 from detent.errors import CorruptError, InvalidError, NotFoundError
+from detent.server.patience import parts_of
 
 MAX_AGE_S = 86_400.0  # an upload that nobody goes on with is dropped after a day
 LARGEST_BLOB = 1 << 40
@@ -94,7 +95,7 @@ async def receive(request: Request, uploads: Uploads, digest: str) -> Response:
         raise HTTPException(413, f"a blob has at most {LARGEST_BLOB:,} bytes")
     waiting = b""
     try:
-        async for chunk in _limited(request.stream(), total - offset):
+        async for chunk in _limited(parts_of(request), total - offset):
             waiting += chunk
             if len(waiting) >= CHUNK:
                 offset = await run_in_threadpool(uploads.add, digest, offset, waiting)

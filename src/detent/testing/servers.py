@@ -8,8 +8,8 @@ from typing import Any
 
 
 @contextmanager
-def serving(app: Any) -> Iterator[str]:
-    """Serve an ASGI application and give its URL."""
+def serving(app: Any, **options: Any) -> Iterator[str]:
+    """Serve an ASGI application and give its URL; `options` are uvicorn's."""
     import uvicorn
 
     listener = socket.socket()
@@ -21,7 +21,8 @@ def serving(app: Any) -> Iterator[str]:
             await super().startup(sockets)
             started.set()
 
-    config = uvicorn.Config(app, log_level="error", lifespan="on", timeout_graceful_shutdown=1)
+    given: dict[str, Any] = {"log_level": "error", "lifespan": "on", "timeout_graceful_shutdown": 1}
+    config = uvicorn.Config(app, **given | options)
     server = Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()

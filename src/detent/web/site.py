@@ -22,7 +22,8 @@ from detent.domain.access import Role, Token
 from detent.errors import DetentError, NotFoundError
 from detent.facade import Registry
 from detent.server import auth
-from detent.server.app import Server, read_body
+from detent.server.app import Server
+from detent.server.patience import body_of
 from detent.server.problems import problem_of
 from detent.web import words
 
@@ -122,7 +123,7 @@ class Site:
     async def _form(self, request: Request) -> dict[str, str]:
         if request.method != "POST":
             return {}
-        body = await read_body(request, MAX_FORM)
+        body = await body_of(request, MAX_FORM)
         try:
             found = parse_qs(body.decode(), keep_blank_values=True, max_num_fields=50)
         except ValueError:

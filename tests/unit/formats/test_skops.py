@@ -6,6 +6,7 @@ import os
 import pickle
 import subprocess
 import sys
+import tracemalloc
 import zipfile
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -106,6 +107,35 @@ def test_a_pickle_is_called_a_pickle_and_does_not_run(tmp_path: Path) -> None:
             load(files, True)
         assert 'format="joblib"' in (caught.value.hint or "")
     assert not (tmp_path / "ran").exists()
+
+
+def test_a_file_that_would_fill_the_memory_is_refused_before_it_does() -> None:
+    data = io.BytesIO()
+    with zipfile.ZipFile(data, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("schema.json", b" " * (64 << 20))
+    bomb = MemoryFiles({"model.skops": data.getvalue()})
+    tracemalloc.start()
+    with pytest.raises(RefusedError, match="unpack to 67 MB, more than 100 times as much"):
+        load(bomb)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 32 << 20
+    with pytest.raises(CorruptError):  # whoever trusts its writer has it unpacked
+        load(bomb, True)
+
+
+def test_members_named_after_other_places_are_written_nowhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    data = io.BytesIO(saved(LogisticRegression().fit(X, y)).content["model.skops"])
+    with zipfile.ZipFile(data, "a") as archive:
+        for name in ("../evil", str(tmp_path / "evil"), "C:\\evil"):
+            archive.writestr(name, b"bytes")
+    model = load(MemoryFiles({"model.skops": data.getvalue()}))
+    assert (model.predict(X) == LogisticRegression().fit(X, y).predict(X)).all()
+    assert [path.name for path in tmp_path.rglob("*")] == ["here"]
 
 
 @pytest.mark.parametrize(

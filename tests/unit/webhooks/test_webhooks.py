@@ -7,11 +7,10 @@ import json
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 import pytest
+from tests.servers.receiver import Receiver
 
 from detent import InvalidError, NotFoundError, RefusedError, Registry
 from detent.blobs.memory import MemoryBlobs
@@ -20,43 +19,6 @@ from detent.registry.stores import Stores
 from detent.testing.registries import live_through_everything, register_bytes
 from detent.webhooks.deliver import WAITS_S, Teller, deliver_due
 from detent.webhooks.target import resolve
-
-
-class Receiver:
-    """Keeps what it is sent, and answers with the next of its statuses; 200 when none is left."""
-
-    def __init__(self) -> None:
-        self.got: list[tuple[dict[str, str], bytes]] = []
-        self.statuses: list[int] = []
-        self.has_got = threading.Event()
-        receiver = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                headers = {name.lower(): text for name, text in self.headers.items()}
-                receiver.got.append((headers, body))
-                status = receiver.statuses.pop(0) if receiver.statuses else 200
-                self.send_response(status)
-                self.send_header("Location", f"http://127.0.0.1:{receiver.port}/elsewhere")
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-                receiver.has_got.set()
-
-            def log_message(self, *_: object) -> None: ...
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.port = self._server.server_address[1]
-        self.url = f"http://127.0.0.1:{self.port}/hook?of=detent"
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-
-    @property
-    def told(self) -> list[Any]:
-        return [json.loads(body) for _, body in self.got]
 
 
 @pytest.fixture
