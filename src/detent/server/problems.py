@@ -43,7 +43,7 @@ def plain_problem(status: int, detail: str, hint: str | None = None) -> dict[str
 
 def respond(problem: dict[str, Any]) -> Response:
     """Return a problem as a response."""
-    headers = {"Cache-Control": "no-store"}
+    headers = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
     if problem["status"] == 401:
         headers["WWW-Authenticate"] = 'Bearer realm="detent"'
     if problem["title"] == UnavailableError.__name__:

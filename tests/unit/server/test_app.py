@@ -1,10 +1,12 @@
 """The HTTP API: who may do what, what is made once, and what bad input is answered with."""
 
 import json
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 import urllib3
@@ -12,6 +14,7 @@ from tests.unit.rollout.test_predictions import make_record
 
 import detent
 from detent import (
+    Activation,
     ConflictError,
     InvalidError,
     NotFoundError,
@@ -184,32 +187,55 @@ def test_a_change_under_a_key_is_made_once(stores: Stores, url: str) -> None:
 
 def test_sixteen_clients_on_one_alias_lose_no_change(stores: Stores, url: str) -> None:
     numbers = [register_bytes(stores, "fraud", b"%d" % i).number for i in range(16)]
-    Registry(stores).activate("fraud/1", "production")
+    first = Registry(stores).activate("fraud/1", "production").entry
+    status = f"/status?name={quote('fraud@production')}"
+    beginning = threading.Barrier(16)
 
-    def change(number: int) -> tuple[int, int]:
-        there = detent.connect(url, user=f"client {number}")
-        made = conflicts = 0
-        while made < 3:
-            status = there.status("fraud@production")
-            try:
-                if number == status.activation.version:
-                    there.deactivate("fraud@production", expected=status)
-                else:
-                    there.activate(f"fraud/{number}", "production", expected=status)
-                made += 1
-            except ConflictError:
-                conflicts += 1
-            except NotFoundError:
-                continue
-        there.close()
-        return made, conflicts
+    def change(number: int) -> tuple[list[tuple[str, int]], int]:
+        """Change the alias three times; return what each was put on, and the entry made."""
+        made: list[tuple[str, int]] = []
+        n_refused = 0
+        body = json.dumps({"reference": f"fraud/{number}"}).encode()
+        headers = {"Detent-User": f"client {number}"}
+        with urllib3.PoolManager(retries=False) as pool:
+            beginning.wait()
+            while len(made) < 3:
+                seen = pool.request("GET", f"{url}{API}{status}")
+                held = seen.json()["items"][0]["version"]
+                is_ours = held is not None and held["number"] == number
+                do = "deactivate" if is_ours else "activate"
+                answer = pool.request(
+                    "POST",
+                    f"{url}{API}/aliases/fraud@production/{do}",
+                    body=b"{}" if is_ours else body,
+                    headers=headers | {"If-Match": seen.headers["ETag"]},
+                )
+                if answer.status == 412:
+                    assert "nothing was changed" in answer.json()["detail"]
+                    n_refused += 1
+                    continue
+                assert answer.status == 200, answer.data
+                made.append((seen.headers["ETag"], answer.json()["entry"]))
+        return made, n_refused
 
     with ThreadPoolExecutor(16) as pool:
         done = list(pool.map(change, numbers))
-    history = [entry for entry in Registry(stores).history("fraud@production")]
-    assert len(history) == 1 + sum(made for made, _ in done)
-    below = [entry.below for entry in history[:-1]]  # type: ignore[union-attr]  # none was refused
-    assert below == [entry.entry for entry in history[1:]]  # type: ignore[union-attr]
+    history = Registry(stores).history("fraud@production")
+    entries = [entry for entry in history if isinstance(entry, Activation)]
+    assert len(entries) == len(history)  # none was refused by a rule
+    # Each change that was answered as made is there once, and nothing else is.
+    told = {entry: n for n, (made, _) in zip(numbers, done, strict=True) for _, entry in made}
+    assert len(told) == 16 * 3
+    assert {entry.entry for entry in entries} == {first, *told}
+    assert {entry.entry: entry.by for entry in entries if entry.entry in told} == {
+        entry: f"client {number}" for entry, number in told.items()
+    }
+    # Each was put on the one that its client had seen: none was made over another's.
+    assert [entry.below for entry in entries[:-1]] == [entry.entry for entry in entries[1:]]
+    seen_before = {entry: tag for made, _ in done for tag, entry in made}
+    for entry in entries[:-1]:
+        assert seen_before[entry.entry].strip('"').partition("-")[0] == str(entry.below)
+    assert sum(n_refused for _, n_refused in done) > 0  # they did meet
 
 
 def test_if_match_takes_the_etag_of_the_alias(stores: Stores, url: str) -> None:
