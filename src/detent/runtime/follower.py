@@ -221,14 +221,27 @@ class Follower:
     def _move(
         self, deployment: Deployment, entry: Activation, *, in_background: bool = True
     ) -> None:
-        slot = None if entry.version is None else deployment.find(entry.version)
-        if entry.version is None or slot is not None:
-            self._swap(deployment, slot, entry)
-        elif not in_background:
+        if self._swap_to(deployment, entry) or entry.version is None:
+            return
+        if not in_background:
             self._load(deployment, entry.version, entry)
-        elif (deployment.name, entry.version) not in self._loading:
+            return
+        # What came before it may have been counted on, and holds until this one is loaded.
+        tables = self._stores.metadata.current
+        for earlier in tables.activations_since(entry.model, entry.alias, deployment.entry):
+            if earlier.entry < entry.entry and self._swap_to(deployment, earlier):
+                break
+        if (deployment.name, entry.version) not in self._loading:
             self._loading.add((deployment.name, entry.version))
             self._start_thread(self._load, deployment, entry.version, entry)
+
+    def _swap_to(self, deployment: Deployment, entry: Activation) -> bool:
+        """Answer by an entry, if that needs no loading; return whether it did."""
+        slot = None if entry.version is None else deployment.find(entry.version)
+        if entry.version is not None and slot is None:
+            return False
+        self._swap(deployment, slot, entry)
+        return True
 
     def _swap(self, deployment: Deployment, slot: Slot | None, entry: Activation) -> None:
         before = deployment.active
