@@ -287,17 +287,18 @@ def test_the_command_says_who_has_not_followed(
     assert "v3 does not load" in said.err
 
 
+@pytest.mark.parametrize("workers", [1, 2])
 def test_a_server_that_is_told_to_end_finishes_what_it_has_begun(
-    registry: detent.Registry, start: Starter
+    registry: detent.Registry, start: Starter, workers: int
 ) -> None:
-    server = start(registry, "churn", "--workers", "2")
-    wait_until(lambda: len(registry.servers("churn")) == 2)
+    server = start(registry, "churn", "--workers", str(workers))
+    wait_until(lambda: len(registry.servers("churn")) == workers)
     with load_on(server) as load:
         wait_until(lambda: len(load.records) > 50)
         assert server.stop() == 0
     assert registry.servers() == []
     told = [event["event"] for event in server.events()]
-    assert told.count("left") == 2
+    assert told.count("left") == workers
     # Until the last worker has left, every request that was taken got its answer.
     assert {record.status for record in load.records} <= {200, NO_ANSWER}
     answered = [record for record in load.records if record.status == 200]
