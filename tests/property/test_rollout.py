@@ -14,17 +14,16 @@ from detent.domain.clock import from_us
 from detent.domain.rollout import Signal
 from detent.metadata.predictions import Record, Row
 from detent.metadata.sqlite import SqliteMetadata
-from detent.rollout.driver import Driver
-from detent.rollout.monitor import (
+from detent.rollout.counting import (
     Counts,
     Pairs,
     count_requests,
     count_rows,
     from_json,
-    paired_band,
-    read_signals,
     to_json,
 )
+from detent.rollout.driver import Driver
+from detent.rollout.monitor import paired_band, read_signals
 from detent.rollout.state import Complete, Enter, RollBack, after, next_move
 from detent.testing.registries import register_bytes, stores_on
 
@@ -176,6 +175,23 @@ class TestCounts:
         halves = count_rows(from_json(to_json(halves)), given_rows[cut:], rollout, last=n)
         assert from_json(to_json(halves)) == from_json(to_json(once))
         assert read_signals(halves, rollout) == read_signals(once, rollout)
+
+    @given(rollouts(), st.data(), st.integers(1, 5))
+    def test_a_request_counts_once_however_many_rows_it_has(
+        self, rollout: Rollout, data: st.DataObject, n: int
+    ) -> None:
+        one = data.draw(rows(1))
+        batch = [replace(one, row=i) for i in range(n)]
+        alone = count_rows(Counts(), [one], rollout, last=1)
+        together = count_rows(Counts(), batch, rollout, last=1)
+        assert replace(together, n_labels=alone.n_labels) == alone
+
+    @given(rollouts(), st.data())
+    def test_of_a_key_the_first_request_counts(self, rollout: Rollout, data: st.DataObject) -> None:
+        again = replace(data.draw(rows(1)), is_first=False)
+        counts = count_rows(Counts(), [again], rollout, last=1)
+        if again.version != rollout.candidate:  # nothing but how many labels there are
+            assert replace(counts, n_labels=0, last_label=0, step_weight=0.0) == Counts()
 
     @given(st.integers(0, 40), st.integers(0, 40), st.integers(1, 400))
     def test_the_bounds_lie_around_what_was_seen(self, worse: int, better: int, same: int) -> None:

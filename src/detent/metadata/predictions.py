@@ -116,11 +116,18 @@ class Predictions:
         return [_to_row(row) for row in rows], newest
 
     def rows_as_labelled(self, rollout: int, last: int, *, limit: int) -> tuple[list[Row], int]:
-        """Return rows in the order in which their labels came, and the number of the last."""
+        """Return rows in the order in which their labels came, and the number of the last.
+
+        Of each request the row whose label came first: the others are not independent of it, and
+        nobody knows how many of them will come.
+        """
         with self._open() as db:
             rows = db.execute(
                 f"""SELECT {_ROW} FROM prediction p JOIN request r ON r.id = p.request
-                WHERE p.label_number > ? AND r.rollout = ? ORDER BY p.label_number LIMIT ?""",
+                WHERE p.label_number > ? AND r.rollout = ? AND NOT EXISTS (
+                    SELECT 1 FROM prediction q
+                    WHERE q.request = p.request AND q.label_number < p.label_number)
+                ORDER BY p.label_number LIMIT ?""",
                 (last, rollout, limit),
             ).fetchall()
         found = [_to_row(row) for row in rows]

@@ -24,9 +24,9 @@ from detent.metadata.rollouts import Progress
 from detent.registry.activate import activate, take_back
 from detent.registry.rollout import complete_rollout, move_rollout, pause_rollout
 from detent.registry.stores import Stores
-from detent.rollout import monitor
+from detent.rollout import counting, monitor
+from detent.rollout.counting import Counts
 from detent.rollout.drift import DriftWatch
-from detent.rollout.monitor import Counts
 from detent.rollout.state import Complete, GiveUp, Move, Pause, RollBack, Stay, next_move
 from detent.runtime.fence import confirm
 from detent.runtime.follower import Tell
@@ -92,7 +92,7 @@ class Driver:
         progress = stores.metadata.current.find_progress(rollout.id)
         if progress.driver not in (None, self.id) and progress.driven_until_us > to_us(now):
             return None
-        counts = self._count(monitor.from_json(progress.state.get("counts")), rollout, now)
+        counts = self._count(counting.from_json(progress.state.get("counts")), rollout, now)
         signals = (*monitor.read_signals(counts, rollout), *self._look_for_drift(rollout))
         move = self._decide(rollout, counts, signals, now)
         if not self._take(progress, counts, signals, move, now):
@@ -113,7 +113,7 @@ class Driver:
     def _count(self, counts: Counts, rollout: Rollout, now: datetime) -> Counts:
         predictions, plan = self._stores.predictions, rollout.plan
         records = predictions.requests_after(rollout.id, counts.last_request, limit=_AT_ONCE)
-        counts = monitor.count_requests(counts, records, rollout)
+        counts = counting.count_requests(counts, records, rollout)
         if plan.labels is Labels.NONE:
             return counts
         if plan.label_window_s > 0:
@@ -125,7 +125,7 @@ class Driver:
             )
         else:
             rows, last = predictions.rows_as_labelled(rollout.id, counts.last_label, limit=_AT_ONCE)
-        return monitor.count_rows(counts, rows, rollout, last=last)
+        return counting.count_rows(counts, rows, rollout, last=last)
 
     def _look_for_drift(self, rollout: Rollout) -> tuple[Signal, ...]:
         watch = self._drift.setdefault(rollout.id, DriftWatch())
@@ -141,7 +141,7 @@ class Driver:
     ) -> bool:
         """Write what was counted and who drives; return False when somebody else was quicker."""
         state: dict[str, Any] = {
-            "counts": monitor.to_json(counts),
+            "counts": counting.to_json(counts),
             "signals": msgspec.to_builtins(signals),
             "waits_for": list(move.waits_for) if isinstance(move, Stay) else [],
         }
