@@ -89,6 +89,7 @@ CREATE TABLE evaluation (
     n_rows          INTEGER NOT NULL,
     metrics_json    TEXT   NOT NULL,
     outcomes        TEXT   NOT NULL,    -- the blob of what was answered, row by row
+    inputs          TEXT,               -- the blob of what the rows were like
     one_row_s       DOUBLE PRECISION,
     created_at      INTEGER NOT NULL,
     created_by      TEXT   NOT NULL,

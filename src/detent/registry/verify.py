@@ -90,10 +90,15 @@ def needed_blobs(stores: Stores, reference: str | None = None) -> Iterator[Neede
             version = resolve(tables, reference)
             manifests = [(version.model, version.number, version.digest)]
             evaluations = tables.list_evaluations(version.model, version.number)
-            outcomes = [(e.outcomes, version.name) for e in evaluations]
+            measured = [
+                (digest, version.name)
+                for e in evaluations
+                for digest in (e.outcomes, e.inputs)
+                if digest is not None
+            ]
         else:
             manifests = tables.manifest_digests()
-            outcomes = [(digest, "an evaluation") for digest in tables.outcome_digests()]
+            measured = [(digest, "an evaluation") for digest in tables.evaluation_digests()]
     for model, number, digest in manifests:
         name = f"{model}/{number}"
         yield NeededBlob(digest=digest, needed_by=name, path="manifest")
@@ -103,8 +108,8 @@ def needed_blobs(stores: Stores, reference: str | None = None) -> Iterator[Neede
             continue
         for path, blob in manifest.blobs():
             yield NeededBlob(digest=blob, needed_by=name, path=path)
-    for digest, name in outcomes:
-        yield NeededBlob(digest=digest, needed_by=name, path="outcomes")
+    for digest, name in measured:
+        yield NeededBlob(digest=digest, needed_by=name, path="of an evaluation")
 
 
 def verify_blobs(
