@@ -62,6 +62,8 @@ if TYPE_CHECKING:
     )
     from detent.domain.reproduction import Likeness, Reproduction, ReproductionPlan
     from detent.domain.rollout import (
+        Drift,
+        FeatureDrift,
         Joined,
         Labels,
         LabelWanted,
@@ -101,8 +103,10 @@ __all__ = [
     "DetentError",
     "DetentWarning",
     "Difference",
+    "Drift",
     "Evaluation",
     "Event",
+    "FeatureDrift",
     "Field",
     "File",
     "History",
@@ -208,6 +212,8 @@ _HOMES = {
     ),
     "detent.domain.reproduction": ("Likeness", "Reproduction", "ReproductionPlan"),
     "detent.domain.rollout": (
+        "Drift",
+        "FeatureDrift",
         "Joined",
         "LabelWanted",
         "Labels",

@@ -20,7 +20,10 @@ Answer = tuple[str | None, float | None]  # JSON text, score
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """One request: who answered it and how, and what its shadow said."""
+    """One request: who answered it and how, and what its shadow said.
+
+    ``cells`` says where its first row lies among those of the reference, a byte for each input.
+    """
 
     request_id: str
     rollout: int
@@ -40,6 +43,7 @@ class Record:
     shadow_answers: Sequence[Answer] = ()
     id: int = 0
     is_first: bool = True
+    cells: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -227,7 +231,7 @@ class Predictions:
 
 
 _RECORD = """id, request_id, rollout, model, alias, version, role, at, seconds, error, key, weight,
-    shadow_version, shadow_seconds, shadow_error, is_first"""
+    shadow_version, shadow_seconds, shadow_error, is_first, cells"""
 _ROW = """r.id, r.request_id, p.row, r.at, r.version, p.answer, r.shadow_version, p.shadow_answer,
     p.label, r.weight, r.is_first, p.label_number"""
 
@@ -245,6 +249,10 @@ def _connect(path: str) -> sqlite3.Connection:
         from importlib import resources  # takes longer than a whole status: only to make a file
 
         db.executescript(resources.files("detent.metadata").joinpath("predictions.sql").read_text())
+        if not db.execute(
+            "SELECT 1 FROM pragma_table_info('request') WHERE name = 'cells'"
+        ).fetchone():
+            db.execute("ALTER TABLE request ADD COLUMN cells BLOB")  # of a file of the first days
     except BaseException:
         db.close()
         raise
@@ -260,8 +268,8 @@ def _insert(db: sqlite3.Connection, record: Record) -> None:
         ).fetchall()
     request = db.execute(
         """INSERT INTO request (request_id, rollout, model, alias, version, role, at, seconds,
-            error, key, is_first, weight, shadow_version, shadow_seconds, shadow_error)
-        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
+            error, key, is_first, weight, shadow_version, shadow_seconds, shadow_error, cells)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
         (
             record.request_id,
             record.rollout,
@@ -278,6 +286,7 @@ def _insert(db: sqlite3.Connection, record: Record) -> None:
             record.shadow_version,
             record.shadow_seconds,
             record.shadow_error,
+            record.cells,
         ),
     ).lastrowid
     none: Answer = (None, None)

@@ -18,7 +18,8 @@ CREATE TABLE IF NOT EXISTS request (
     weight          REAL,               -- the canary's share when it was answered by lot
     shadow_version  INTEGER,             -- that answered the same, unseen
     shadow_seconds  REAL,
-    shadow_error    TEXT
+    shadow_error    TEXT,
+    cells           BLOB                 -- where its first row lies, a byte for each input
 );
 CREATE INDEX IF NOT EXISTS request_name ON request (model, request_id, id);
 CREATE INDEX IF NOT EXISTS request_rollout ON request (rollout, id);

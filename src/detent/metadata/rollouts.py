@@ -9,7 +9,7 @@ from detent.domain.value import value
 from detent.metadata.statements import Statements, converter
 
 if TYPE_CHECKING:
-    from detent.domain.rollout import Plan, Rollout
+    from detent.domain.rollout import Drift, Plan, Rollout
 
 _ROLLOUT = """id, model, alias, candidate, baseline, entry, plan_json, status, phase, step,
     created_at, created_by, phase_at, ended_at, why, decision"""
@@ -199,6 +199,21 @@ def _to_progress(row: tuple[Any, ...]) -> Progress:
     )
 
 
+def _numbers(counts: dict[str, Any]) -> dict[str, int]:
+    return {name: number for name, number in counts.items() if isinstance(number, int)}
+
+
+def _to_drift(found: dict[str, Any]) -> Drift:
+    from detent.domain.rollout import Drift, FeatureDrift
+
+    lists = ("cells", "before", "now")
+    features = tuple(
+        FeatureDrift(**one | {name: tuple(one[name]) for name in lists})
+        for one in found["features"]
+    )
+    return Drift(**found | {"features": features})
+
+
 @converter
 def _to_rollout(row: tuple[Any, ...]) -> Rollout:
     import json
@@ -228,5 +243,6 @@ def _to_rollout(row: tuple[Any, ...]) -> Rollout:
             for signal in state.get("signals", ())
         ),
         waits_for=tuple(state.get("waits_for", ())),
-        counts=state.get("counts"),
+        counts=_numbers(state["counts"]) if state.get("counts") else None,
+        drift=_to_drift(state["drift"]) if state.get("drift") else None,
     )

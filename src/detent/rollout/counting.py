@@ -25,6 +25,7 @@ from detent.domain.rollout import Labels, Plan, Rollout
 from detent.metadata.predictions import Record, Row
 from detent.stats.detector import ChangeDetector
 from detent.stats.evidence import BoundedEvidence, CanaryEvidence, CanaryState, Side
+from detent.stats.shift import MOST_CELLS
 
 ERRORS, SLOW, WRONG, LOSS = "error_rate", "slow_requests", "wrong_answers", "loss"
 BETWEEN_ALARMS = 1_000_000.0
@@ -73,7 +74,8 @@ class Counts:
 
     ``last_request`` and ``last_label`` say how far the store of predictions was read.
     ``step_baseline`` and ``step_candidate`` are the requests of the canary's present step, whose
-    share is ``step_weight``.
+    share is ``step_weight``. ``cells`` says, input by input, how many of ``n_placed`` requests lie
+    in each cell of the reference.
     """
 
     last_request: int = 0
@@ -90,6 +92,8 @@ class Counts:
     lots: Mapping[str, Lot] = field(default_factory=dict)
     guards: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     guarded: Mapping[str, Pairs] = field(default_factory=dict)
+    n_placed: int = 0
+    cells: tuple[tuple[int, ...], ...] = ()
 
 
 def to_json(counts: Counts) -> dict[str, Any]:
@@ -147,12 +151,16 @@ class _Book:
         self._lots = dict(counts.lots)
         self._guards: dict[str, ChangeDetector] = {}
         self._losses = counts.losses
+        self._n_placed = counts.n_placed
+        self._cells = [list(found) for found in counts.cells]
 
     def take_request(self, record: Record) -> None:
         plan, numbers = self._plan, self._numbers
         numbers["last_request"] = record.id
         is_candidate = record.version == self._rollout.candidate
         numbers["by_candidate" if is_candidate else "by_baseline"] += 1
+        if record.cells is not None and record.is_first:
+            self._place(record.cells)
         outcomes = _outcomes(plan, record.error, record.seconds)
         if record.shadow_version is not None:
             numbers["in_shadow"] += 1
@@ -219,7 +227,16 @@ class _Book:
             lots=self._lots,
             losses=self._losses,
             guards={**self._counts.guards, **guards},
+            n_placed=self._n_placed,
+            cells=tuple(tuple(found) for found in self._cells),
         )
+
+    def _place(self, cells: bytes) -> None:
+        if not self._cells:
+            self._cells = [[0] * MOST_CELLS for _ in cells]
+        self._n_placed += 1
+        for found, cell in zip(self._cells, cells, strict=True):
+            found[cell] += 1
 
     def _pair(self, name: str, shares: tuple[float, float, float], *, is_guard: bool) -> None:
         """Count a request: the shares of its rows that are worse, better and unknown."""

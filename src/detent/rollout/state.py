@@ -11,6 +11,7 @@ from datetime import datetime
 
 from detent.domain.rollout import Labels, Phase, Rollout, RolloutStatus, Signal, Unlabelled
 from detent.rollout.counting import ERRORS, LOSS, WRONG, Counts, Pairs
+from detent.rollout.drift import SCORE_DRIFT
 from detent.rollout.monitor import rows_needed
 
 
@@ -118,7 +119,8 @@ def _harm(rollout: Rollout, signals: tuple[Signal, ...]) -> Signal | None:
     for signal in signals:
         if signal.verdict == "harm":
             return signal
-        if signal.verdict == "drift" and rollout.plan.unlabelled is Unlabelled.ROLL_BACK:
+        is_of_scores = signal.verdict == "drift" and signal.name == SCORE_DRIFT
+        if is_of_scores and rollout.plan.unlabelled is Unlabelled.ROLL_BACK:
             return signal
     return None
 
