@@ -52,6 +52,8 @@ if TYPE_CHECKING:
     from detent.registry.files import Takeover
     from detent.registry.stores import Stores
     from detent.reports.report import Report
+    from detent.rollout.trial import Trials
+    from detent.runtime.follower import Follower
     from detent.runtime.live import Live
 
     Named = str | Version
@@ -1421,7 +1423,9 @@ class Registry:
 
     # Serve --------------------------------------------------------------------------------
 
-    def follow(self, alias: str, *, trusted: bool | Sequence[str] = False) -> Live:
+    def follow(
+        self, alias: str, *, trusted: bool | Sequence[str] = False, rollouts: bool = False
+    ) -> Live:
         """Return a model that answers with what an alias holds, and changes when the alias does.
 
         A change of the alias waits for this process, as for a server, until it answers with the
@@ -1433,6 +1437,11 @@ class Registry:
             With its model: ``churn@production``.
         trusted : bool or sequence of str, default=False
             As for `load`, for each version that the alias comes to hold.
+        rollouts : bool, default=False
+            Take part in rollouts, as a server does: load candidates, ask them in the shadow, answer
+            some calls with them, keep what was answered, and drive what nobody else drives. It
+            takes memory, time of the processors and some threads of this process. Calls of more
+            than 1,000 rows take no part.
 
         Raises
         ------
@@ -1442,7 +1451,17 @@ class Registry:
         from detent.registry.read import alias_reference
         from detent.runtime.live import Live
 
-        return Live(self._stores, alias_reference(alias), trusted=trusted)
+        def take_part(follower: Follower) -> Trials:
+            from detent.rollout.trial import Trials
+
+            return Trials(self._stores, follower, trusted=trusted)
+
+        return Live(
+            self._stores,
+            alias_reference(alias),
+            trusted=trusted,
+            take_part=take_part if rollouts else None,
+        )
 
     def servers(self, name: str | None = None) -> list[Server]:
         """Return the processes that follow aliases: all of them, a model's, or an alias's.
