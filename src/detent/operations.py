@@ -364,10 +364,10 @@ class Operations:
 
     def feedback(self, model: str, labels: Sequence[Mapping[str, Any]]) -> Joined:
         """Join true answers to what was predicted."""
-        from detent.rollout.feedback import join_labels
+        from detent.rollout.machines import accept_labels
 
         _ = self.stores.metadata.current  # where there is no registry, none is begun by a label
-        return join_labels(self.stores.predictions, labels, model=model)
+        return accept_labels(self.stores, labels, model=model)
 
     # Change -------------------------------------------------------------------------------
 

@@ -270,7 +270,8 @@ def _feedback(call: Call) -> int:
     joined = call.registry.feedback(call.file, model=call.model)
     call.output.fields(joined=joined)
     known = f", {joined.known:,} were there already" if joined.known else ""
-    call.output.good(f"{joined.joined:,} labels joined{known}")
+    waiting = f", {joined.waiting:,} wait for other machines" if joined.waiting else ""
+    call.output.good(f"{joined.joined:,} labels joined{known}{waiting}")
     for place, problem in joined.refused[:20]:
         call.output.warn(f"line {place}: {problem}")
     if joined.refused:

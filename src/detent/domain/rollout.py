@@ -316,15 +316,18 @@ class StoppedRollout:
 class Joined:
     """What became of labels: how many were joined or known before, and why others were refused.
 
-    ``refused`` names the line of each, and what is wrong with it.
+    ``waiting`` are of answers that this machine has not made: the one that has takes them within
+    seconds. ``refused`` names the line of each, and what is wrong with it.
     """
 
     joined: int = 0
     known: int = 0
+    waiting: int = 0
     refused: list[tuple[int, str]] = field(default_factory=list)
 
     def add(self, other: "Joined") -> None:
         """Take in what became of more labels."""
         self.joined += other.joined
         self.known += other.known
+        self.waiting += other.waiting
         self.refused += other.refused

@@ -5,6 +5,7 @@ batches (`detent.rollout.recorder`). What does not fit is dropped, and counted.
 """
 
 import os
+import secrets
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Sequence
@@ -75,6 +76,12 @@ class Predictions:
         self._local = threading.local()
         self._shared: sqlite3.Connection | None = None
         self._mutex = threading.RLock()
+
+    def place(self) -> str:
+        """Return the name of this store: made once, and no other's."""
+        with self._transaction() as db:
+            db.execute("INSERT OR IGNORE INTO store VALUES (1, ?)", (secrets.token_hex(8),))
+            return str(db.execute("SELECT place FROM store").fetchone()[0])
 
     def write(self, records: Iterable[Record]) -> None:
         """Add records, in one transaction."""

@@ -2,6 +2,11 @@
 -- own beside the registry's (`predictions.db`, SQLite): it may be removed, and loses what is too old
 -- or too much. Times are microseconds since 1970-01-01 UTC. Answers, labels: JSON texts.
 
+CREATE TABLE IF NOT EXISTS store (      -- one row: a name of its own, beside those of other machines
+    one             INTEGER PRIMARY KEY CHECK (one = 1),
+    place           TEXT   NOT NULL
+);
+
 CREATE TABLE IF NOT EXISTS request (
     id              INTEGER PRIMARY KEY AUTOINCREMENT,  -- in the order of writing
     request_id      TEXT   NOT NULL,    -- as its answer names it; clients may repeat theirs

@@ -13,11 +13,11 @@ inequality the evidence is then at most that of their mean, which is valid (`Pai
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 from statistics import fmean
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -29,6 +29,8 @@ from detent.stats.shift import MOST_CELLS
 
 ERRORS, SLOW, WRONG, LOSS = "error_rate", "slow_requests", "wrong_answers", "loss"
 BETWEEN_ALARMS = 1_000_000.0
+T = TypeVar("T")
+N = TypeVar("N", int, float)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,6 +135,81 @@ def count_rows(counts: Counts, rows: Iterable[Row], rollout: Rollout, *, last: i
     for _, of_one in groupby(rows, key=lambda row: row.request):
         book.take_rows(list(of_one))
     return replace(book.close(), last_label=last)
+
+
+def add_up(parts: Iterable[Counts], rollout: Rollout) -> Counts:
+    """Return what several machines have counted, each of its own requests, as one.
+
+    Logarithms of wealth add up, as bets one after another multiply it, and which machine a request
+    came to is known before its outcome. Of detectors the sum is again at most the number of
+    outcomes on average, so that it alarms as seldom as one of them would.
+    """
+    total = Counts(step_weight=rollout.weight)
+    for part in parts:
+        is_same_step = part.step_weight == rollout.weight
+        numbers = ("by_baseline", "by_candidate", "in_shadow", "n_labels", "n_placed")
+        total = replace(
+            total,
+            **{name: getattr(total, name) + getattr(part, name) for name in numbers},
+            step_baseline=total.step_baseline + (part.step_baseline if is_same_step else 0),
+            step_candidate=total.step_candidate + (part.step_candidate if is_same_step else 0),
+            paired=_merge(total.paired, part.paired, _add_pairs),
+            guarded=_merge(total.guarded, part.guarded, _add_pairs),
+            losses=Losses(
+                n=total.losses.n + part.losses.n,
+                total=total.losses.total + part.losses.total,
+                harm=_add(total.losses.harm, part.losses.harm),
+                safe=_add(total.losses.safe, part.losses.safe),
+            ),
+            lots=_merge(total.lots, part.lots, _add_lots),
+            guards=_merge(total.guards, part.guards, _add),
+            cells=(
+                tuple(_add(a, b) for a, b in zip(total.cells, part.cells, strict=True))
+                if total.cells and part.cells
+                else total.cells or part.cells
+            ),
+        )
+    return total
+
+
+def _merge(
+    ours: Mapping[str, T], theirs: Mapping[str, T], add: Callable[[T, T], T]
+) -> dict[str, T]:
+    both = {name: add(one, theirs[name]) for name, one in ours.items() if name in theirs}
+    return {**ours, **theirs, **both}
+
+
+def _add(ours: tuple[N, ...], theirs: tuple[N, ...]) -> tuple[N, ...]:
+    if not ours or not theirs:
+        return ours or theirs
+    return tuple(a + b for a, b in zip(ours, theirs, strict=True))
+
+
+def _add_pairs(ours: Pairs, theirs: Pairs) -> Pairs:
+    return Pairs(
+        n=ours.n + theirs.n,
+        worse=ours.worse + theirs.worse,
+        better=ours.better + theirs.better,
+        unknown=ours.unknown + theirs.unknown,
+    )
+
+
+def _add_lots(ours: Lot, theirs: Lot) -> Lot:
+    def both(one: CanaryState, other: CanaryState) -> CanaryState:
+        return CanaryState(
+            n=one.n + other.n,
+            loss=one.loss + other.loss,
+            wealth=_add(one.wealth, other.wealth),
+        )
+
+    return Lot(
+        baseline=ours.baseline + theirs.baseline,
+        candidate=ours.candidate + theirs.candidate,
+        baseline_bad=ours.baseline_bad + theirs.baseline_bad,
+        candidate_bad=ours.candidate_bad + theirs.candidate_bad,
+        harm=both(ours.harm, theirs.harm),
+        safe=both(ours.safe, theirs.safe),
+    )
 
 
 class _Book:

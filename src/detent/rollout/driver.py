@@ -27,6 +27,7 @@ from detent.registry.stores import Stores
 from detent.rollout import counting, inputs, monitor
 from detent.rollout.counting import Counts
 from detent.rollout.drift import DriftWatch
+from detent.rollout.machines import Teller
 from detent.rollout.state import Complete, GiveUp, Move, Pause, RollBack, Stay, next_move
 from detent.runtime.fence import confirm
 from detent.runtime.follower import Tell
@@ -64,6 +65,7 @@ class Driver:
         self._names = names
         self._tell = tell
         self._drift: dict[int, DriftWatch] = {}
+        self._teller = Teller(stores, id=self.id) if stores.is_spread else None
 
     def tick(self) -> None:
         """Drive what nobody else drives. Errors of the stores are raised: try again later."""
@@ -89,10 +91,15 @@ class Driver:
             If a store does not answer.
         """
         stores, now = self._stores, self._stores.clock()
+        if self._teller is not None:
+            self._teller.tell(rollout, self._count, now)
         progress = stores.metadata.current.find_progress(rollout.id)
         if progress.driver not in (None, self.id) and progress.driven_until_us > to_us(now):
             return None
-        counts = self._count(counting.from_json(progress.state.get("counts")), rollout, now)
+        if self._teller is not None:
+            counts = self._teller.add_up(rollout)
+        else:
+            counts = self._count(counting.from_json(progress.state.get("counts")), rollout, now)
         drift = self._look_at_inputs(rollout, counts)
         signals = (
             *monitor.read_signals(counts, rollout),
