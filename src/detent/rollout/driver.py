@@ -19,7 +19,7 @@ from detent.domain.alias import Activation
 from detent.domain.clock import to_us
 from detent.domain.evidence import Outcome, RuleResult
 from detent.domain.rollout import Drift, Labels, Phase, Rollout, RolloutStatus, Signal
-from detent.errors import ConflictError, CorruptError, InconclusiveError, RefusedError
+from detent.errors import ConflictError, DetentError, InconclusiveError, RefusedError
 from detent.metadata.rollouts import Progress
 from detent.registry.activate import activate, take_back
 from detent.registry.rollout import complete_rollout, move_rollout, pause_rollout
@@ -65,6 +65,7 @@ class Driver:
         self._names = names
         self._tell = tell
         self._drift: dict[int, DriftWatch] = {}
+        self._problem: str | None = None  # why inputs are not looked at, told once
         self._teller = Teller(stores, id=self.id) if stores.is_spread else None
 
     def tick(self) -> None:
@@ -150,8 +151,10 @@ class Driver:
             return before
         try:
             reference = inputs.find_reference(self._stores, rollout)
-        except CorruptError as error:  # no reason not to drive
-            self._tell("cannot", {"what": "drift", "problem": error.message})
+        except DetentError as error:  # no reason not to drive
+            if error.message != self._problem:
+                self._problem = error.message
+                self._tell("cannot", {"what": "drift", "problem": error.message})
             return before
         if reference is None:
             return None

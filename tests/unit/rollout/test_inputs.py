@@ -12,6 +12,7 @@ import detent
 from detent import Rollout
 from detent.errors import InvalidError
 from detent.evaluation.inputs import count_inputs, read_inputs
+from detent.rollout.driver import Driver
 from detent.rollout.inputs import LEAST, Watch, find_reference
 
 NAMES = ("age", "income", "city")
@@ -147,6 +148,22 @@ def test_what_an_evaluation_keeps_is_reached_verified_and_replayed(
     copy = detent.connect("memory:")
     judged.copy_to(copy)
     assert copy.evaluations("m/2")[0].inputs == evaluation.inputs
+
+
+def test_a_reference_that_is_damaged_is_said_once_and_stops_nothing(
+    judged: detent.Registry,
+) -> None:
+    told: list[dict[str, object]] = []
+    driver = Driver(judged._stores, tell=lambda _event, fields: told.append(fields))
+    rollout = judged.start_rollout("m/2", "production", labels="none")
+    ask(judged, rollout, LEAST)
+    digest = judged.evaluations("m/2")[0].inputs
+    assert digest is not None
+    judged._stores.blobs.delete(digest)
+    for _ in range(2):
+        assert driver.drive(rollout) is not None
+    assert [fields["what"] for fields in told] == ["drift"]
+    assert judged.rollout(rollout.id).drift is None
 
 
 def test_tables_of_named_columns_with_missing_values() -> None:
