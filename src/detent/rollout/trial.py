@@ -120,8 +120,7 @@ class Trials:
         asked_for = tuple(answered.answers) or (slot.default,)
         methods = tuple(name if name in slot.methods else slot.default for name in asked_for)
         job = Shadowed(slot, methods, answered.rows, lambda job: self._keep(answered, trial, job))
-        if not trial.shadow.put(job):
-            self._keep(answered, trial)
+        trial.shadow.put(job)  # what it does not take says nothing of the two
 
     def _keep(
         self,
