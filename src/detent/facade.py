@@ -257,6 +257,7 @@ class Registry:
         since: When | None = None,
         until: When | None = None,
         by: str | None = None,
+        type: str | None = None,
         limit: int | None = None,
     ) -> list[Event]: ...
 
@@ -270,6 +271,7 @@ class Registry:
         since: When | None = None,
         until: When | None = None,
         by: str | None = None,
+        type: str | None = None,
         limit: int | None = None,
     ) -> list[Event] | JournalReport:
         """Return the journal's events, newest first; or check that none was tampered with.
@@ -282,6 +284,8 @@ class Registry:
             Keep the events of this time.
         by : str, optional
             Keep the events of this actor.
+        type : str, optional
+            Keep the events of this type: ``AliasRolledBack``.
         limit : int, optional
             At most so many.
 
@@ -294,7 +298,7 @@ class Registry:
         if verify:
             return self._operations.verify_journal()
         return self._operations.events(
-            since=self._time(since), until=self._time(until), by=by, limit=limit
+            since=self._time(since), until=self._time(until), by=by, type=type, limit=limit
         )
 
     # Register and load --------------------------------------------------------------------

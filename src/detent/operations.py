@@ -167,6 +167,7 @@ class Operations:
         since: datetime | None = None,
         until: datetime | None = None,
         by: str | None = None,
+        type: str | None = None,
         below: int | None = None,
         limit: int | None = None,
     ) -> list[Event]:
@@ -177,6 +178,7 @@ class Operations:
             since_us=to_us(since) if since else 0,
             until_us=to_us(until) if until else None,
             actor=by,
+            type=type,
             below=below,
             limit=limit,
         )
