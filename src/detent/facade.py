@@ -43,7 +43,7 @@ if TYPE_CHECKING:
         VersionCard,
     )
     from detent.domain.reproduction import Reproduction, ReproductionPlan
-    from detent.domain.rollout import Joined, LabelWanted, Rollout
+    from detent.domain.rollout import Joined, LabelWanted, Reading, Rollout
     from detent.domain.server import Server
     from detent.domain.version import Model, Version
     from detent.domain.webhook import Delivery, NewWebhook, Webhook
@@ -1235,7 +1235,13 @@ class Registry:
     # Roll out -----------------------------------------------------------------------------
 
     def start_rollout(
-        self, reference: Named, alias: str, *, dry_run: bool = False, **plan: Any
+        self,
+        reference: Named,
+        alias: str,
+        *,
+        expected: int | None = None,
+        dry_run: bool = False,
+        **plan: Any,
     ) -> Rollout:
         """Begin to roll a version out into an alias: in the shadow, to a share, to all.
 
@@ -1248,6 +1254,8 @@ class Registry:
             The candidate.
         alias : str
             The alias's name within the model: ``production``.
+        expected : int, optional
+            The entry of the history that the caller took to be the newest one of the alias.
         dry_run : bool, default=False
             Do and check everything, then undo it.
         **plan
@@ -1266,14 +1274,18 @@ class Registry:
         InvalidError
             If the plan cannot be followed, or the version is active already.
         ConflictError
-            If another rollout is running there.
+            If another rollout is running there, or the alias moved on from `expected`.
         RefusedError
             If the alias is on hold, or the version was withdrawn or rolled back from it.
         """
         from detent.rollout.plan import make_plan
 
         return self._operations.start_rollout(
-            _alias_of(reference, alias), str(reference), plan=make_plan(**plan), dry_run=dry_run
+            _alias_of(reference, alias),
+            str(reference),
+            plan=make_plan(**plan),
+            expected=expected,
+            dry_run=dry_run,
         )
 
     def rollout(self, name: str | int) -> Rollout:
@@ -1296,26 +1308,48 @@ class Registry:
         """
         return self._operations.rollouts(name=name, running=running)
 
-    def advance_rollout(self, name: str | int) -> Rollout:
+    def rollout_course(self, name: str | int) -> list[Reading]:
+        """Return how what a rollout watches has come about, signal by signal.
+
+        Each signal is read when its outcomes have grown by two fifths, so there are few readings,
+        closer together at the beginning, where the bounds narrow quickly.
+
+        Raises
+        ------
+        NotFoundError
+            If there is no such rollout.
+        """
+        return self._operations.rollout_course(name=str(name))
+
+    def advance_rollout(self, name: str | int, *, expected: int | None = None) -> Rollout:
         """Go on to the next phase or step now. Before the last one the gate is asked all the same.
+
+        Parameters
+        ----------
+        name : str or int
+            The rollout's number, or its alias.
+        expected : int, optional
+            The rollout's `phase_us` as the caller saw it.
 
         Raises
         ------
         NotFoundError
             If there is no such rollout.
         ConflictError
-            If it has ended, or is in its last phase.
+            If it has ended, is in its last phase, or moved on from `expected`.
         RefusedError
             If the gate said no.
         InconclusiveError
             If its evidence decides neither way.
         """
-        rollout = self._operations.advance_rollout(str(name))
+        rollout = self._operations.advance_rollout(str(name), expected=expected)
         if rollout.phase == "full":
             self._confirmed(self.status(rollout.name).activation, _WAIT_S)
         return rollout
 
-    def pause_rollout(self, name: str | int, *, reason: str | None = None) -> Rollout:
+    def pause_rollout(
+        self, name: str | int, *, reason: str | None = None, expected: int | None = None
+    ) -> Rollout:
         """Keep a rollout where it is until it is resumed. Harm rolls it back all the same.
 
         Raises
@@ -1323,11 +1357,11 @@ class Registry:
         NotFoundError
             If there is no such rollout.
         ConflictError
-            If it has ended.
+            If it has ended, or moved on from `expected` (see `advance_rollout`).
         """
-        return self._operations.pause_rollout(str(name), reason=reason)
+        return self._operations.pause_rollout(str(name), reason=reason, expected=expected)
 
-    def resume_rollout(self, name: str | int) -> Rollout:
+    def resume_rollout(self, name: str | int, *, expected: int | None = None) -> Rollout:
         """Go on with a paused rollout.
 
         Raises
@@ -1335,12 +1369,17 @@ class Registry:
         NotFoundError
             If there is no such rollout.
         ConflictError
-            If it has ended, or is not paused.
+            If it has ended, is not paused, or moved on from `expected` (see `advance_rollout`).
         """
-        return self._operations.resume_rollout(str(name))
+        return self._operations.resume_rollout(str(name), expected=expected)
 
     def stop_rollout(
-        self, name: str | int, *, reason: str | None = None, wait_s: float = 5.0
+        self,
+        name: str | int,
+        *,
+        reason: str | None = None,
+        expected: int | None = None,
+        wait_s: float = 5.0,
     ) -> tuple[Rollout, Activation | None]:
         """End a rollout; the version before answers every request again.
 
@@ -1360,9 +1399,9 @@ class Registry:
         NotFoundError
             If there is no such rollout.
         ConflictError
-            If it has ended already.
+            If it has ended already, or moved on from `expected` (see `advance_rollout`).
         """
-        stopped = self._operations.stop_rollout(str(name), reason=reason)
+        stopped = self._operations.stop_rollout(str(name), reason=reason, expected=expected)
         entry = stopped.entry
         return stopped.rollout, None if entry is None else self._confirmed(entry, wait_s)
 

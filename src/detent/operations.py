@@ -39,7 +39,7 @@ if TYPE_CHECKING:
         VerifyReport,
         VersionCard,
     )
-    from detent.domain.rollout import Joined, LabelWanted, Plan, Rollout, StoppedRollout
+    from detent.domain.rollout import Joined, LabelWanted, Plan, Reading, Rollout, StoppedRollout
     from detent.domain.server import Confirmation, Server
     from detent.domain.version import Model, Version
     from detent.domain.webhook import Delivery, NewWebhook, Webhook
@@ -309,7 +309,13 @@ class Operations:
         return get_rollout(self.stores, name)
 
     def start_rollout(
-        self, alias: str, reference: str, *, plan: Plan | None = None, dry_run: bool = False
+        self,
+        alias: str,
+        reference: str,
+        *,
+        plan: Plan | None = None,
+        expected: int | None = None,
+        dry_run: bool = False,
     ) -> Rollout:
         """Begin to roll a version out into an alias."""
         from detent.domain.rollout import Plan
@@ -318,32 +324,42 @@ class Operations:
 
         plan = check_plan(plan or Plan())
         name = _alias_for(alias, reference)
-        return start(self.stores, reference, name, plan, dry_run=dry_run)
+        return start(self.stores, reference, name, plan, expected=expected, dry_run=dry_run)
 
-    def advance_rollout(self, alias: str) -> Rollout:
+    def rollout_course(self, *, name: str) -> list[Reading]:
+        """Return how what a rollout watches has come about, each signal from its first outcome."""
+        from detent.rollout.course import get_course
+
+        return get_course(self.stores, name)
+
+    def advance_rollout(self, alias: str, *, expected: int | None = None) -> Rollout:
         """Go on to the next phase or step now."""
         from detent.rollout.steer import advance
 
-        return advance(self.stores, alias)
+        return advance(self.stores, alias, expected=expected)
 
-    def pause_rollout(self, alias: str, *, reason: str | None = None) -> Rollout:
+    def pause_rollout(
+        self, alias: str, *, reason: str | None = None, expected: int | None = None
+    ) -> Rollout:
         """Keep a rollout where it is until it is resumed."""
         from detent.rollout.steer import pause
 
-        return pause(self.stores, alias, _text(reason))
+        return pause(self.stores, alias, _text(reason), expected=expected)
 
-    def resume_rollout(self, alias: str) -> Rollout:
+    def resume_rollout(self, alias: str, *, expected: int | None = None) -> Rollout:
         """Go on with a paused rollout."""
         from detent.rollout.steer import resume
 
-        return resume(self.stores, alias)
+        return resume(self.stores, alias, expected=expected)
 
-    def stop_rollout(self, alias: str, *, reason: str | None = None) -> StoppedRollout:
+    def stop_rollout(
+        self, alias: str, *, reason: str | None = None, expected: int | None = None
+    ) -> StoppedRollout:
         """End a rollout; the version before answers every request again."""
         from detent.domain.rollout import StoppedRollout
         from detent.rollout.steer import stop
 
-        rollout, entry = stop(self.stores, alias, _text(reason))
+        rollout, entry = stop(self.stores, alias, _text(reason), expected=expected)
         return StoppedRollout(rollout=rollout, entry=entry)
 
     def drive_rollout(self, name: str) -> Rollout:

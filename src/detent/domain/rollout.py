@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Any
 
 from detent.domain.alias import Activation
+from detent.domain.clock import to_us
 
 
 class Phase(StrEnum):
@@ -214,6 +215,18 @@ class Drift:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """What a signal said after `n` outcomes: one point of its course. As in `Signal` otherwise."""
+
+    name: str
+    phase: Phase
+    n: int
+    difference: float | None = None
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Rollout:
     """One rollout of a version into an alias.
 
@@ -263,6 +276,11 @@ class Rollout:
     def name(self) -> str:
         """The alias with its model: ``churn@production``."""
         return f"{self.model}@{self.alias}"
+
+    @property
+    def phase_us(self) -> int:
+        """`phase_at` in microseconds: another one after each move, so a change can name its own."""
+        return to_us(self.phase_at)
 
     @property
     def has_ended(self) -> bool:

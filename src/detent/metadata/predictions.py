@@ -98,6 +98,17 @@ class Predictions:
             ).fetchall()
         return [_to_record(row) for row in rows]
 
+    def newest_time(self, rollouts: Iterable[int]) -> int | None:
+        """Return when the newest request of some rollouts came, in microseconds."""
+        with self._open() as db:
+            for rollout in sorted(rollouts, reverse=True):
+                row = db.execute(
+                    "SELECT at FROM request WHERE rollout = ? ORDER BY id DESC LIMIT 1", (rollout,)
+                ).fetchone()
+                if row is not None:
+                    return int(row[0])
+        return None
+
     def rows_of_cohorts(
         self, rollout: int, last: int, *, before_us: int, limit: int
     ) -> tuple[list[Row], int]:

@@ -26,6 +26,7 @@ from detent.registry.rollout import complete_rollout, move_rollout, pause_rollou
 from detent.registry.stores import Stores
 from detent.rollout import counting, inputs, monitor
 from detent.rollout.counting import Counts
+from detent.rollout.course import extend
 from detent.rollout.drift import DriftWatch
 from detent.rollout.machines import Teller
 from detent.rollout.state import Complete, GiveUp, Move, Pause, RollBack, Stay, next_move
@@ -173,6 +174,7 @@ class Driver:
         state: dict[str, Any] = {
             "counts": counting.to_json(counts),
             "signals": msgspec.to_builtins(found[0]),
+            "course": extend(progress.state.get("course", {}), found[0]),
             "drift": msgspec.to_builtins(found[1]),
             "waits_for": list(move.waits_for) if isinstance(move, Stay) else [],
         }

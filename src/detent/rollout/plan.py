@@ -118,6 +118,20 @@ def parse_duration(text: str | float) -> float:
     return float(found[1]) * _UNIT_S[found[2]]
 
 
+def duration_text(seconds: float) -> str:
+    """Return a duration as `parse_duration` reads it, in its largest whole unit.
+
+    Examples
+    --------
+    >>> duration_text(5400), duration_text(86400), duration_text(0.25)
+    ('90min', '1d', '250ms')
+    """
+    for unit in ("d", "h", "min", "s"):
+        if seconds >= _UNIT_S[unit] and seconds % _UNIT_S[unit] == 0:
+            return f"{seconds / _UNIT_S[unit]:.0f}{unit}"
+    return f"{seconds * 1000:.0f}ms" if seconds else "0"
+
+
 def parse_share(text: str | float) -> float:
     """Return a share between 0 and 1 of `10%` or `0.1`.
 
@@ -159,7 +173,12 @@ def _read(name: str, value: Any) -> Any:
     if name.endswith("_s"):
         return parse_duration(value)
     if name in ("step_requests", "max_labels", "features"):
-        return int(value)
+        try:
+            return int(value)
+        except ValueError:
+            raise InvalidError(
+                f"`{name}` of a plan is {str(value)[:40]!a}: a whole number is expected{NOTHING}"
+            ) from None
     return parse_share(value)
 
 
