@@ -83,8 +83,9 @@ _VERBS = {"activate": "activated", "rollback": "rolled back to", "deactivate": "
 def _why(entry: Activation) -> str:
     parts = []
     if entry.decision is not None:
-        answer = "override" if entry.override else "gate passed"
-        parts.append(f"{answer}, decision {entry.decision}")
+        answer = "override, " if entry.override else "gate passed, "
+        asked_no_gate = str(entry.kind) == "rollback"
+        parts.append(f"{'' if asked_no_gate else answer}decision {entry.decision}")
     parts.append(reason_or_none(entry.reason))
     return ": ".join(parts)
 

@@ -123,6 +123,9 @@ def test_watching_ends_with_the_rollout(run: Run, folder: detent.Registry) -> No
     assert "✗ shadow: error_rate +100 pt" in shown
     assert "decision 1" in shown
     assert "fail" in run("decision", "1").out
+    told = run("history", "churn@production").out  # nothing passed a gate
+    assert "decision 1: error_rate +100 pt" in told
+    assert "gate passed" not in told
     assert run("rollout", "status", "1", "--watch").code == 6
 
 
