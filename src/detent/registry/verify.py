@@ -150,6 +150,26 @@ def verify_blobs(
     )
 
 
+def damage_text(stores: Stores, reference: str) -> str | None:
+    """Return which files of a version are not what was registered; None when all are.
+
+    Raises
+    ------
+    NotFoundError
+        If there is no such version.
+    """
+    needs = [need for need in needed_blobs(stores, reference) if need.path != "outcomes"]
+    bad = [need.path for need in needs if _check_blob(stores, need.digest, None)[1] is not None]
+    if not bad:
+        return None
+    if "manifest" in bad:
+        return "its manifest is not what was registered"
+    n = len(needs) - 1
+    are = "is" if len(bad) == 1 else "are"
+    names = ", ".join(f"`{path}`" for path in bad[:3]) + (", …" if len(bad) > 3 else "")
+    return f"{len(bad)} of {n} file{'s' if n > 1 else ''} {are} not what was registered: {names}"
+
+
 def _check_blob(stores: Stores, digest: str, progress: Progress | None) -> tuple[int, str | None]:
     try:
         with past_cache(stores.blobs).open(digest) as stream:

@@ -16,9 +16,10 @@ from detent.domain.alias import Activation, rollback_target
 from detent.domain.clock import to_us
 from detent.domain.reference import Reference
 from detent.domain.server import Server
-from detent.errors import DetentError, UnavailableError
+from detent.errors import CorruptError, DetentError, UnavailableError
 from detent.registry.read import find_alias
 from detent.registry.stores import Stores
+from detent.registry.verify import damage_text
 from detent.runtime.deployment import Deployment
 from detent.runtime.door import door_name, make_door, sweep_doors
 from detent.runtime.place import host_name, this_place
@@ -328,6 +329,8 @@ class Follower:
         try:
             with self.while_loading():
                 slot = self._load_slot(deployment.model, number)
+        except CorruptError as error:
+            problem = f"v{number} was not loaded: {self._damage(deployment.model, number, error)}"
         except DetentError as error:
             problem = f"v{number} does not load: {error.message}"
         except Exception as error:  # the version's own code: whatever it does, others answer on
@@ -356,6 +359,13 @@ class Follower:
                 "refused",
                 {"alias": deployment.name, "entry": newest.entry, "problem": problem},
             )
+
+    def _damage(self, model: str, number: int, error: CorruptError) -> str:
+        """Return which files are damaged, all of them: loading stops at the first."""
+        try:
+            return damage_text(self._stores, f"{model}/{number}") or error.message
+        except DetentError:
+            return error.message
 
     def _load_slot(self, model: str, number: int) -> Slot:
         slot = load_slot(self._stores, model, number, trusted=self._trusted)
