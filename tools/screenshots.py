@@ -157,7 +157,6 @@ def _follow(stores: Stores, alias: str) -> None:
             host=f"web-{i + 1}",
             pid=812,
             place="elsewhere",
-            port=None,
             version=None if is_late else status.activation.version,
             entry=0 if is_late else status.activation.entry,
             heard_at=utc_now(),

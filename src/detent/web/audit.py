@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -120,17 +120,14 @@ def _events(visit: Visit, asked: Filter, *, below: int | None = None, limit: int
     )
 
 
-def _walk(visit: Visit, asked: Filter) -> Iterator[Event]:
-    """Yield all events asked for: those that come meanwhile are newer than the first, and not it.
+def _walk(visit: Visit, asked: Filter) -> Iterator[list[Event]]:
+    """Yield all events asked for, many at once: what comes meanwhile is newer than the first.
 
     Each step may run in another thread, and reads by itself.
     """
     below = None
-    while True:
-        events = _events(visit, asked, below=below, limit=_AT_ONCE)
-        yield from events
-        if len(events) < _AT_ONCE:
-            return
+    while events := _events(visit, asked, below=below, limit=_AT_ONCE):
+        yield events
         below = events[-1].seq
 
 
@@ -141,30 +138,32 @@ def _file(content: Iterator[str], media_type: str, ending: str) -> Response:
 
 def _json(visit: Visit, asked: Filter) -> Iterator[str]:
     before = "[\n"
-    for event in _walk(visit, asked):
-        yield before + msgspec.json.encode(event).decode()
+    for events in _walk(visit, asked):
+        yield before + ",\n".join(msgspec.json.encode(event).decode() for event in events)
         before = ",\n"
     yield "\n]\n" if before == ",\n" else "[]\n"
 
 
 def _csv(visit: Visit, asked: Filter) -> Iterator[str]:
-    yield _line(_COLUMNS)
-    for event in _walk(visit, asked):
-        body = event.body
-        yield _line(
-            (
-                event.seq,
-                event.at.isoformat(),
-                _cell(event.actor),
-                event.type,
-                *(_cell(body.get(name)) for name in ("model", "alias", "previous")),
-                body.get("version") or body.get("candidate"),
-                _cell(reason(event)),
-                _cell(body.get("decision")),
-                msgspec.json.encode(body).decode(),
-                event.digest,
-            )
-        )
+    yield _lines([_COLUMNS])
+    for events in _walk(visit, asked):
+        yield _lines(_cells(event) for event in events)
+
+
+def _cells(event: Event) -> tuple[Any, ...]:
+    body = event.body
+    return (
+        event.seq,
+        event.at.isoformat(),
+        _cell(event.actor),
+        event.type,
+        *(_cell(body.get(name)) for name in ("model", "alias", "previous")),
+        body.get("version") or body.get("candidate"),
+        _cell(reason(event)),
+        _cell(body.get("decision")),
+        msgspec.json.encode(body).decode(),
+        event.digest,
+    )
 
 
 def _cell(value: Any) -> Any:
@@ -174,7 +173,7 @@ def _cell(value: Any) -> Any:
     return value if isinstance(value, str | int) else None if value is None else str(value)
 
 
-def _line(cells: tuple[Any, ...]) -> str:
+def _lines(rows: Iterable[tuple[Any, ...]]) -> str:
     text = io.StringIO()
-    csv.writer(text).writerow(cells)
+    csv.writer(text).writerows(rows)
     return text.getvalue()

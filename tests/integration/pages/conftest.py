@@ -50,7 +50,8 @@ def url(stores: Stores) -> Iterator[str]:
 
 
 @pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
+def page(browser: Browser, url: str) -> Iterator[Page]:
+    # Closed before the server, which else waits for it.
     with browser.new_context() as context:
         page = context.new_page()
         page.on("pageerror", lambda error: pytest.fail(f"a script failed: {error}"))
