@@ -88,18 +88,24 @@ def _is_drift(signal: Signal) -> bool:
 
 
 def _drifts(found: Rollout) -> list[dict[str, Any]]:
-    """Return what has moved, the most moved first: a name, by how much, and what is usual."""
-    rows = [
-        {
-            "name": signal.name.removesuffix("_drift").replace("_", " "),
-            "amount": evidence["value"],
-            "threshold": evidence.get("threshold"),
-            "n": signal.n,
-            "has_moved": signal.verdict == "drift",
-        }
-        for signal in found.signals
-        if _is_drift(signal) and "value" in (evidence := signal.evidence or {})
-    ]
+    """Return what has moved, the most moved first: a name, by how much, and what chance explains.
+
+    A signal of drift is of one thing (its ``value`` and ``threshold``), or of many ``features``,
+    each with its ``name``, ``distance`` and ``chance``.
+    """
+    rows: list[dict[str, Any]] = []
+    for signal in found.signals:
+        evidence = (signal.evidence or {}) if _is_drift(signal) else {}
+        moved = [
+            (one["name"], one["distance"], one["chance"]) for one in evidence.get("features", ())
+        ]
+        if "value" in evidence:
+            name = signal.name.removesuffix("_drift").replace("_", " ")
+            moved.append((name, evidence["value"], evidence["threshold"]))
+        rows += [
+            {"name": name, "amount": amount, "chance": chance, "n": signal.n}
+            for name, amount, chance in moved
+        ]
     return sorted(rows, key=lambda row: -row["amount"])[:_MOST_DRIFTS]
 
 

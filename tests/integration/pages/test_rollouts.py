@@ -25,6 +25,7 @@ from tests.unit.rollout.test_predictions import make_record
 
 import detent
 from detent import Registry, Rollout
+from detent.metadata.rollouts import Progress
 from detent.registry.stores import Stores
 from detent.testing.registries import register_bytes
 
@@ -247,6 +248,29 @@ def test_one_that_was_taken_back_names_its_decision(
     assert "gate passed" not in page.inner_text("main")
     page.get_by_text("Rollouts", exact=True).click()
     assert "rolled back" in page.get_by_role("region", name="Rollouts into").inner_text()
+
+
+def test_what_has_moved_is_told_the_most_moved_first(
+    page: Page, url: str, registry: Registry, stores: Stores
+) -> None:
+    rollout = registry.start_rollout("churn/3", "production", labels="none")
+    features = [{"name": f"input {i}", "distance": i / 20, "chance": 0.5} for i in range(12)]
+    drift = {"phase": "shadow", "verdict": "drift", "text": "moved", "n": 400}
+    signals = [
+        drift | {"name": "score_drift", "evidence": {"value": 0.9, "threshold": 0.1}},
+        drift | {"name": "feature_drift", "evidence": {"features": features}},
+    ]
+    progress = Progress(
+        rollout=rollout.id, revision=1, driver=None, driven_until_us=0, state={"signals": signals}
+    )
+    with stores.metadata.write() as tables:
+        assert tables.put_progress(progress, expected=0)
+    page.goto(f"{url}/models/churn/rollouts/{rollout.id}")
+    rows = page.get_by_role("region", name="Drift").locator("tbody tr").all_inner_texts()
+    assert len(rows) == 10
+    assert rows[0].split("\t") == ["score", "0.9", "0.1", "400", "! moved"]
+    assert rows[1].split("\t") == ["input 11", "0.55", "0.5", "400", "! moved"]
+    assert rows[3].endswith("● not moved")
 
 
 def test_a_reader_sees_all_and_whom_to_ask(page: Page, url: str, registry: Registry) -> None:
