@@ -41,11 +41,6 @@ class Filter:
     below: int | None
     texts: dict[str, str]
 
-    @property
-    def query(self) -> str:
-        """What an address says of it, without the place in a long list."""
-        return urlencode(self.texts)
-
 
 class Log:
     """The pages of the journal, which share what is known of its chain."""
