@@ -2,20 +2,60 @@
 
 The limits of errors are 5 % and 1 %, with three standard errors of the simulation; those of labels
 are multiples of a bound that no rule with the same guarantee can beat (`mean_labels_at_least`).
+Each stream that ends is shown to the monitor of rollouts, which has to see harm there, and none at
+the newly wrong row before.
 """
 
 import math
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 from tests.property.streams import stopping_labels
 
 from benchmarks.measure import Row
+from detent import Phase, Plan, Rollout, RolloutStatus
+from detent.domain.clock import utc_now
+from detent.rollout.counting import ERRORS, WRONG, Counts, Pairs
+from detent.rollout.monitor import read_signals
 from detent.stats.planning import mean_labels_at_least
 
 N_STREAMS = 20_000
 N_LABELS = 100_000
 RIGHT = 0.03  # newly right: what a version trained on more data gains
+
+
+def monitored(margin: float, alpha: float) -> Callable[[int, int, int], None]:
+    """Return what shows the counts of a stream that ended to the monitor of a rollout."""
+    now = utc_now()
+    plan = Plan(alpha=alpha, error_limit=margin or 0.01)
+    name = ERRORS if margin else WRONG  # of failures some more are allowed, of wrong answers none
+    rollout = Rollout(
+        id=1,
+        model="churn",
+        alias="production",
+        candidate=2,
+        baseline=1,
+        entry=1,
+        plan=plan,
+        status=RolloutStatus.RUNNING,
+        phase=Phase.SHADOW,
+        step=0,
+        at=now,
+        by="bench",
+        phase_at=now,
+    )
+
+    def verdict(wrong: int, right: int, n: int) -> str:
+        counts = Counts(paired={name: Pairs(n=n, worse=wrong, better=right)})
+        (signal,) = read_signals(counts, rollout)
+        return signal.verdict
+
+    def check(wrong: int, right: int, n: int) -> None:
+        assert verdict(wrong, right, n) == "harm", (wrong, right, n)
+        assert verdict(wrong - 1, right, n - 1) != "harm", (wrong, right, n)
+
+    return check
 
 
 def measure(
@@ -31,6 +71,7 @@ def measure(
             alpha=alpha,
             n_streams=n_streams,
             n_labels=n_labels,
+            on_stop=monitored(margin, alpha),
         )
         rate = float(np.isfinite(stopped).mean())
         what = f"false rollbacks, {100 * loss:g} points worse and {100 * margin:g} allowed"
@@ -53,6 +94,7 @@ def measure(
             alpha=0.05,
             n_streams=n_streams,
             n_labels=n_labels,
+            on_stop=monitored(0.0, 0.05),
         )
         rows.append(
             Row(

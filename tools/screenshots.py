@@ -1,6 +1,7 @@
 """Pictures of all pages, in light and dark: `python tools/screenshots.py FOLDER`."""
 
 import os
+import random
 import shutil
 import sys
 import tempfile
@@ -19,9 +20,11 @@ from sklearn.pipeline import make_pipeline
 
 from detent import RefusedError, Registry
 from detent.blobs.memory import MemoryBlobs
-from detent.domain.clock import utc_now
+from detent.domain.clock import to_us, utc_now
+from detent.domain.rollout import Phase, Rollout
 from detent.domain.server import Server
 from detent.evaluation.evaluate import evaluate
+from detent.metadata.predictions import Record
 from detent.metadata.sqlite import SqliteMetadata
 from detent.registry.stores import Stores
 from detent.testing.registries import register_bytes, stores_on
@@ -35,6 +38,11 @@ SCREENS = {
     "compare": "/models/churn/compare?baseline=2&candidate=4",
     "activate": "/models/churn/4/activate",
     "rollback": "/models/churn/aliases/production/rollback",
+    "roll-out": "/models/returns/aliases/production/rollout",
+    "rollout": "/models/fraud/rollouts/1",
+    "advance": "/models/fraud/rollouts/1/advance",
+    "rolled-back": "/models/returns/rollouts/2",
+    "decision": "/models/churn/decisions/1",
     "audit": "/audit",
     "sign-in": "/sign-in",
     "problem": "/models/churn/12",
@@ -88,9 +96,57 @@ def fill(folder: Path) -> Stores:
         registry.activate(f"{name}/1", "production", reason="weekly retrain")
     with suppress(RefusedError):
         registry.activate("churn/3", "production", reason="once more")
+    while next(clock) < utc_now() - timedelta(hours=1):
+        pass  # what follows happens now
+    _roll_out(registry, stores)
     for name in ("churn@production", "fraud@production"):
         _follow(stores, name)
     return stores
+
+
+def _roll_out(registry: Registry, stores: Stores) -> None:
+    """Leave one rollout in the middle of its canary, and one that was taken back."""
+    for model, rate in (("fraud", 0.004), ("returns", 0.12)):
+        register_bytes(stores, model, model.encode() * 1100, note="trained on more rows")
+        rollout = registry.start_rollout(
+            f"{model}/2", "production", labels="none", slo="50ms", step_requests=400
+        )
+        _answer(registry, stores, rollout, n=900, rate=0.002)
+        for _ in range(2):  # to 10 %
+            rollout = registry.advance_rollout(rollout.id)
+        _answer(registry, stores, rollout, n=3600, rate=rate)
+    register_bytes(stores, "returns", b"returns" * 1200, note="without the new columns")
+
+
+def _answer(registry: Registry, stores: Stores, rollout: Rollout, *, n: int, rate: float) -> None:
+    """Have both versions answer, the candidate failing at a rate, and count it now and then."""
+    draw, at_us = random.Random(7), to_us(utc_now())
+    shadow = rollout.phase is Phase.SHADOW
+    records = []
+    for i in range(n):
+        is_candidate = not shadow and draw.random() < rollout.weight
+        fails = draw.random() < (rate if is_candidate or shadow else 0.002)
+        records.append(
+            Record(
+                request_id=f"{rollout.phase} {i}",
+                rollout=rollout.id,
+                model=rollout.model,
+                alias=rollout.alias,
+                version=rollout.candidate if is_candidate else rollout.baseline,
+                role="canary" if is_candidate else "active",
+                at_us=at_us,
+                seconds=draw.expovariate(1 / 0.012),
+                error="TimeoutError" if fails and not shadow else None,
+                weight=None if shadow else rollout.weight,
+                shadow_version=rollout.candidate if shadow else None,
+                shadow_seconds=draw.expovariate(1 / 0.012) if shadow else None,
+                shadow_error="TimeoutError" if fails and shadow else None,
+            )
+        )
+    for start in range(0, n, 60):
+        stores.predictions.write(records[start : start + 60])
+        if registry.drive_rollout(rollout.id).has_ended:
+            return
 
 
 def _follow(stores: Stores, alias: str) -> None:

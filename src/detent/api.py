@@ -185,6 +185,7 @@ ROUTES: dict[str, Route] = {
         _post("release", f"{_ALIAS}/release", *_CHANGES),
         _get("rollouts", "/rollouts"),
         _get("rollout", "/rollout"),
+        _get("rollout_course", "/rollout/course"),
         _post("start_rollout", f"{_ALIAS}/rollout", *_CHANGES),
         _post("advance_rollout", f"{_ALIAS}/rollout/advance", *_CHANGES),
         _post("pause_rollout", f"{_ALIAS}/rollout/pause", *_CHANGES),

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
         VersionCard,
     )
     from detent.domain.reproduction import Reproduction, ReproductionPlan
-    from detent.domain.rollout import Joined, LabelWanted, Rollout
+    from detent.domain.rollout import Joined, LabelWanted, Reading, Rollout
     from detent.domain.server import Server
     from detent.domain.version import Model, Version
     from detent.domain.webhook import Delivery, NewWebhook, Webhook
@@ -52,6 +52,8 @@ if TYPE_CHECKING:
     from detent.registry.files import Takeover
     from detent.registry.stores import Stores
     from detent.reports.report import Report
+    from detent.rollout.trial import Trials
+    from detent.runtime.follower import Follower
     from detent.runtime.live import Live
 
     Named = str | Version
@@ -254,6 +256,7 @@ class Registry:
         since: When | None = None,
         until: When | None = None,
         by: str | None = None,
+        type: str | None = None,
         limit: int | None = None,
     ) -> list[Event]: ...
 
@@ -267,6 +270,7 @@ class Registry:
         since: When | None = None,
         until: When | None = None,
         by: str | None = None,
+        type: str | None = None,
         limit: int | None = None,
     ) -> list[Event] | JournalReport:
         """Return the journal's events, newest first; or check that none was tampered with.
@@ -279,6 +283,8 @@ class Registry:
             Keep the events of this time.
         by : str, optional
             Keep the events of this actor.
+        type : str, optional
+            Keep the events of this type: ``AliasRolledBack``.
         limit : int, optional
             At most so many.
 
@@ -291,7 +297,7 @@ class Registry:
         if verify:
             return self._operations.verify_journal()
         return self._operations.events(
-            since=self._time(since), until=self._time(until), by=by, limit=limit
+            since=self._time(since), until=self._time(until), by=by, type=type, limit=limit
         )
 
     # Register and load --------------------------------------------------------------------
@@ -1232,7 +1238,13 @@ class Registry:
     # Roll out -----------------------------------------------------------------------------
 
     def start_rollout(
-        self, reference: Named, alias: str, *, dry_run: bool = False, **plan: Any
+        self,
+        reference: Named,
+        alias: str,
+        *,
+        expected: int | None = None,
+        dry_run: bool = False,
+        **plan: Any,
     ) -> Rollout:
         """Begin to roll a version out into an alias: in the shadow, to a share, to all.
 
@@ -1245,6 +1257,8 @@ class Registry:
             The candidate.
         alias : str
             The alias's name within the model: ``production``.
+        expected : int, optional
+            The entry of the history that the caller took to be the newest one of the alias.
         dry_run : bool, default=False
             Do and check everything, then undo it.
         **plan
@@ -1263,14 +1277,18 @@ class Registry:
         InvalidError
             If the plan cannot be followed, or the version is active already.
         ConflictError
-            If another rollout is running there.
+            If another rollout is running there, or the alias moved on from `expected`.
         RefusedError
             If the alias is on hold, or the version was withdrawn or rolled back from it.
         """
         from detent.rollout.plan import make_plan
 
         return self._operations.start_rollout(
-            _alias_of(reference, alias), str(reference), plan=make_plan(**plan), dry_run=dry_run
+            _alias_of(reference, alias),
+            str(reference),
+            plan=make_plan(**plan),
+            expected=expected,
+            dry_run=dry_run,
         )
 
     def rollout(self, name: str | int) -> Rollout:
@@ -1293,26 +1311,48 @@ class Registry:
         """
         return self._operations.rollouts(name=name, running=running)
 
-    def advance_rollout(self, name: str | int) -> Rollout:
+    def rollout_course(self, name: str | int) -> list[Reading]:
+        """Return how what a rollout watches has come about, signal by signal.
+
+        Each signal is read when its outcomes have grown by two fifths, so there are few readings,
+        closer together at the beginning, where the bounds narrow quickly.
+
+        Raises
+        ------
+        NotFoundError
+            If there is no such rollout.
+        """
+        return self._operations.rollout_course(name=str(name))
+
+    def advance_rollout(self, name: str | int, *, expected: int | None = None) -> Rollout:
         """Go on to the next phase or step now. Before the last one the gate is asked all the same.
+
+        Parameters
+        ----------
+        name : str or int
+            The rollout's number, or its alias.
+        expected : int, optional
+            The rollout's `phase_us` as the caller saw it.
 
         Raises
         ------
         NotFoundError
             If there is no such rollout.
         ConflictError
-            If it has ended, or is in its last phase.
+            If it has ended, is in its last phase, or moved on from `expected`.
         RefusedError
             If the gate said no.
         InconclusiveError
             If its evidence decides neither way.
         """
-        rollout = self._operations.advance_rollout(str(name))
+        rollout = self._operations.advance_rollout(str(name), expected=expected)
         if rollout.phase == "full":
             self._confirmed(self.status(rollout.name).activation, _WAIT_S)
         return rollout
 
-    def pause_rollout(self, name: str | int, *, reason: str | None = None) -> Rollout:
+    def pause_rollout(
+        self, name: str | int, *, reason: str | None = None, expected: int | None = None
+    ) -> Rollout:
         """Keep a rollout where it is until it is resumed. Harm rolls it back all the same.
 
         Raises
@@ -1320,11 +1360,11 @@ class Registry:
         NotFoundError
             If there is no such rollout.
         ConflictError
-            If it has ended.
+            If it has ended, or moved on from `expected` (see `advance_rollout`).
         """
-        return self._operations.pause_rollout(str(name), reason=reason)
+        return self._operations.pause_rollout(str(name), reason=reason, expected=expected)
 
-    def resume_rollout(self, name: str | int) -> Rollout:
+    def resume_rollout(self, name: str | int, *, expected: int | None = None) -> Rollout:
         """Go on with a paused rollout.
 
         Raises
@@ -1332,12 +1372,17 @@ class Registry:
         NotFoundError
             If there is no such rollout.
         ConflictError
-            If it has ended, or is not paused.
+            If it has ended, is not paused, or moved on from `expected` (see `advance_rollout`).
         """
-        return self._operations.resume_rollout(str(name))
+        return self._operations.resume_rollout(str(name), expected=expected)
 
     def stop_rollout(
-        self, name: str | int, *, reason: str | None = None, wait_s: float = 5.0
+        self,
+        name: str | int,
+        *,
+        reason: str | None = None,
+        expected: int | None = None,
+        wait_s: float = 5.0,
     ) -> tuple[Rollout, Activation | None]:
         """End a rollout; the version before answers every request again.
 
@@ -1357,9 +1402,9 @@ class Registry:
         NotFoundError
             If there is no such rollout.
         ConflictError
-            If it has ended already.
+            If it has ended already, or moved on from `expected` (see `advance_rollout`).
         """
-        stopped = self._operations.stop_rollout(str(name), reason=reason)
+        stopped = self._operations.stop_rollout(str(name), reason=reason, expected=expected)
         entry = stopped.entry
         return stopped.rollout, None if entry is None else self._confirmed(entry, wait_s)
 
@@ -1424,7 +1469,9 @@ class Registry:
 
     # Serve --------------------------------------------------------------------------------
 
-    def follow(self, alias: str, *, trusted: bool | Sequence[str] = False) -> Live:
+    def follow(
+        self, alias: str, *, trusted: bool | Sequence[str] = False, rollouts: bool = False
+    ) -> Live:
         """Return a model that answers with what an alias holds, and changes when the alias does.
 
         A change of the alias waits for this process, as for a server, until it answers with the
@@ -1436,6 +1483,11 @@ class Registry:
             With its model: ``churn@production``.
         trusted : bool or sequence of str, default=False
             As for `load`, for each version that the alias comes to hold.
+        rollouts : bool, default=False
+            Take part in rollouts, as a server does: load candidates, ask them in the shadow, answer
+            some calls with them, keep what was answered, and drive what nobody else drives. It
+            takes memory, time of the processors and some threads of this process. Calls of more
+            than 1,000 rows take no part.
 
         Raises
         ------
@@ -1445,7 +1497,17 @@ class Registry:
         from detent.registry.read import alias_reference
         from detent.runtime.live import Live
 
-        return Live(self._stores, alias_reference(alias), trusted=trusted)
+        def take_part(follower: Follower) -> Trials:
+            from detent.rollout.trial import Trials
+
+            return Trials(self._stores, follower, trusted=trusted)
+
+        return Live(
+            self._stores,
+            alias_reference(alias),
+            trusted=trusted,
+            take_part=take_part if rollouts else None,
+        )
 
     def servers(self, name: str | None = None) -> list[Server]:
         """Return the processes that follow aliases: all of them, a model's, or an alias's.

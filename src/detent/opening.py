@@ -129,6 +129,7 @@ def _postgres(settings: Settings) -> Stores:
         open_blobs=lambda: _open_blobs(blobs, settings),
         actor=settings.user,
         predictions_path=_place_on_this_machine(metadata.location),
+        is_spread=True,
         allows_private_webhooks=settings.private_webhooks,
     )
 

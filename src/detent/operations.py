@@ -39,7 +39,7 @@ if TYPE_CHECKING:
         VerifyReport,
         VersionCard,
     )
-    from detent.domain.rollout import Joined, LabelWanted, Plan, Rollout, StoppedRollout
+    from detent.domain.rollout import Joined, LabelWanted, Plan, Reading, Rollout, StoppedRollout
     from detent.domain.server import Confirmation, Server
     from detent.domain.version import Model, Version
     from detent.domain.webhook import Delivery, NewWebhook, Webhook
@@ -177,6 +177,7 @@ class Operations:
         since: datetime | None = None,
         until: datetime | None = None,
         by: str | None = None,
+        type: str | None = None,
         below: int | None = None,
         limit: int | None = None,
     ) -> list[Event]:
@@ -187,6 +188,7 @@ class Operations:
             since_us=to_us(since) if since else 0,
             until_us=to_us(until) if until else None,
             actor=by,
+            type=type,
             below=below,
             limit=limit,
         )
@@ -323,7 +325,13 @@ class Operations:
         return get_rollout(self.stores, name)
 
     def start_rollout(
-        self, alias: str, reference: str, *, plan: Plan | None = None, dry_run: bool = False
+        self,
+        alias: str,
+        reference: str,
+        *,
+        plan: Plan | None = None,
+        expected: int | None = None,
+        dry_run: bool = False,
     ) -> Rollout:
         """Begin to roll a version out into an alias."""
         from detent.domain.rollout import Plan
@@ -332,32 +340,42 @@ class Operations:
 
         plan = check_plan(plan or Plan())
         name = _alias_for(alias, reference)
-        return start(self.stores, reference, name, plan, dry_run=dry_run)
+        return start(self.stores, reference, name, plan, expected=expected, dry_run=dry_run)
 
-    def advance_rollout(self, alias: str) -> Rollout:
+    def rollout_course(self, *, name: str) -> list[Reading]:
+        """Return how what a rollout watches has come about, each signal from its first outcome."""
+        from detent.rollout.course import get_course
+
+        return get_course(self.stores, name)
+
+    def advance_rollout(self, alias: str, *, expected: int | None = None) -> Rollout:
         """Go on to the next phase or step now."""
         from detent.rollout.steer import advance
 
-        return advance(self.stores, alias)
+        return advance(self.stores, alias, expected=expected)
 
-    def pause_rollout(self, alias: str, *, reason: str | None = None) -> Rollout:
+    def pause_rollout(
+        self, alias: str, *, reason: str | None = None, expected: int | None = None
+    ) -> Rollout:
         """Keep a rollout where it is until it is resumed."""
         from detent.rollout.steer import pause
 
-        return pause(self.stores, alias, _text(reason))
+        return pause(self.stores, alias, _text(reason), expected=expected)
 
-    def resume_rollout(self, alias: str) -> Rollout:
+    def resume_rollout(self, alias: str, *, expected: int | None = None) -> Rollout:
         """Go on with a paused rollout."""
         from detent.rollout.steer import resume
 
-        return resume(self.stores, alias)
+        return resume(self.stores, alias, expected=expected)
 
-    def stop_rollout(self, alias: str, *, reason: str | None = None) -> StoppedRollout:
+    def stop_rollout(
+        self, alias: str, *, reason: str | None = None, expected: int | None = None
+    ) -> StoppedRollout:
         """End a rollout; the version before answers every request again."""
         from detent.domain.rollout import StoppedRollout
         from detent.rollout.steer import stop
 
-        rollout, entry = stop(self.stores, alias, _text(reason))
+        rollout, entry = stop(self.stores, alias, _text(reason), expected=expected)
         return StoppedRollout(rollout=rollout, entry=entry)
 
     def drive_rollout(self, name: str) -> Rollout:
@@ -380,10 +398,10 @@ class Operations:
 
     def feedback(self, model: str, labels: Sequence[Mapping[str, Any]]) -> Joined:
         """Join true answers to what was predicted."""
-        from detent.rollout.feedback import join_labels
+        from detent.rollout.machines import accept_labels
 
         _ = self.stores.metadata.current  # where there is no registry, none is begun by a label
-        return join_labels(self.stores.predictions, labels, model=model)
+        return accept_labels(self.stores, labels, model=model)
 
     # Change -------------------------------------------------------------------------------
 

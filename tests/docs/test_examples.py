@@ -43,6 +43,7 @@ SURROUNDINGS = {
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 COMMAND = re.compile(r"^\$ (?P<typed>(?:.*\\\n)*.*)\n?(?P<shown>(?:(?!\$ ).*\n)*)", re.MULTILINE)
 TIME = re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d(:\d\d(\.\d+)?)?")
+ERASED = re.compile(r"[^\n\x1e]*\r\x1b\[K")  # of a line: progress, on a machine that is busy
 DIGEST = re.compile(r"sha256:[0-9a-f]{8,64}")
 
 
@@ -81,6 +82,7 @@ def run_in_terminal(commands: list[str]) -> list[tuple[str, int]]:
         os.close(terminal)
         output = b"".join(iter(lambda: read(screen), b"")).decode().replace("\r\n", "\n")
     os.close(screen)
+    output = ERASED.sub("", output)
     *parts, _ = output.split("\036")
     return list(zip(parts[0::2], map(int, parts[1::2]), strict=True))
 
@@ -139,6 +141,8 @@ $ echo $?
 1
 $ test -t 1 && echo $DETENT_USER   has a terminal
 ana has ...
+$ printf '\r\033[K7 of 9\r\033[K8 of 9\r\033[Kdone\n'
+done
 ```
 """
     )

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Browser
-from tests.servers.browser import launched, needs_browser
+from tests.integration.browser import NEEDS_BROWSER, browsing
 
 from detent import Registry
 from detent.blobs.memory import MemoryBlobs
@@ -16,7 +16,7 @@ from detent.testing.registries import register_bytes, stores_on
 from detent.testing.servers import serving
 from detent.web.pages import SHOWN_VERSIONS, make_site
 
-pytestmark = [pytest.mark.integration, needs_browser]
+pytestmark = NEEDS_BROWSER
 
 MOST_BYTES = 60_000
 MOST_REQUESTS = 4
@@ -51,7 +51,7 @@ def url() -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    with launched() as browser:
+    with browsing() as browser:
         yield browser
 
 

@@ -13,7 +13,7 @@ from sklearn.datasets import load_diabetes, make_classification
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.naive_bayes import GaussianNB
 from sklearn.tree import DecisionTreeRegressor
-from tests.servers.browser import launched, needs_browser
+from tests.integration.browser import NEEDS_BROWSER, browsing
 from tests.unit.conftest import HOSTILE
 
 import detent
@@ -23,7 +23,7 @@ from detent.comparison.words import headline
 from detent.testing.servers import serving
 from detent.web.pages import make_site
 
-pytestmark = [pytest.mark.integration, needs_browser]
+pytestmark = NEEDS_BROWSER
 
 OVERLAYS = {
     "classes": [
@@ -38,7 +38,7 @@ OVERLAYS = {
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    with launched() as browser:
+    with browsing() as browser:
         yield browser
 
 

@@ -1,19 +1,14 @@
 """The pages in a real browser: tasks with counted clicks, scripts off, a narrow screen, signing in.
 
-Debian's `chromium` (or the one that CHROMIUM names) is driven with playwright. Without a
-browser everything here is skipped, and says so.
+Without a browser everything here is skipped, and says so.
 """
 
-import os
-import shutil
-import subprocess
-import tarfile
 from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
+from tests.integration.browser import EVIL, NEEDS_BROWSER, axe_script, browsing, violations
 
 from detent import Registry
 from detent.blobs.memory import MemoryBlobs
@@ -25,31 +20,13 @@ from detent.testing.registries import live_through_everything, register_bytes, s
 from detent.testing.servers import serving
 from detent.web.pages import make_site
 
-CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium")
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-sync",
-    "--disable-background-networking",
-    "--disable-component-update",
-]
-AXE = "4.14.1"
-EVIL = "<script>document.title='owned'</script>\"'><img src=x onerror=alert(1)>"
-
-pytestmark = [
-    pytest.mark.integration,
-    pytest.mark.skipif(CHROMIUM is None, reason="NO BROWSER: install chromium to test the pages"),
-]
+pytestmark = NEEDS_BROWSER
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+    with browsing() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture
@@ -195,25 +172,7 @@ def test_the_first_page_is_light(page: Page, url: str) -> None:
 
 @pytest.fixture(scope="session")
 def axe() -> str:
-    """Return the script of axe-core, fetched once into the user's cache."""
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    folder = Path(home) / "detent-tests"
-    script = folder / f"axe-{AXE}.min.js"
-    if not script.exists():
-        npm = shutil.which("npm")
-        if npm is None:
-            pytest.skip("NOT TESTED: axe needs npm to fetch axe-core")
-        folder.mkdir(parents=True, exist_ok=True)
-        command = [npm, "pack", "--silent", f"axe-core@{AXE}"]
-        try:
-            subprocess.run(command, cwd=folder, check=True, capture_output=True, timeout=120)
-        except (subprocess.SubprocessError, OSError) as error:
-            pytest.skip(f"NOT TESTED: axe-core could not be fetched: {error}")
-        with tarfile.open(folder / f"axe-core-{AXE}.tgz") as archive:
-            member = archive.extractfile("package/axe.min.js")
-            assert member is not None
-            script.write_bytes(member.read())
-    return script.read_text(encoding="utf-8")
+    return axe_script()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -231,10 +190,7 @@ def test_axe_finds_nothing(
             if opens:
                 page.get_by_role("link", name=opens).first.click()
                 page.get_by_role("dialog").wait_for()
-            page.evaluate(axe)
-            found = page.evaluate("axe.run().then(r => r.violations)")
-            told = [(one["id"], [node["html"] for node in one["nodes"]]) for one in found]
-            assert told == [], f"{path} in {scheme}"
+            assert violations(page, axe) == [], f"{path} in {scheme}"
 
 
 def follow(stores: Stores, alias: str, *, behind: int = 0, n: int = 3) -> None:

@@ -14,8 +14,9 @@ from scipy.stats import binom, norm
 
 from detent import Phase, Plan, Rollout, RolloutStatus
 from detent.domain.clock import from_us
-from detent.metadata.predictions import Record
-from detent.rollout.monitor import WRONG, Counts, Pairs, count_requests, read_signals
+from detent.metadata.predictions import Record, Row
+from detent.rollout.counting import WRONG, Counts, Pairs, count_requests, count_rows
+from detent.rollout.monitor import read_signals
 from detent.rollout.state import Enter, RollBack, next_move
 
 ALPHA = 0.05
@@ -151,6 +152,44 @@ def test_a_canary_within_its_limit_is_seldom_rolled_back(streams: int, n: int) -
     found = count(decide_in_canary, streams, 4, rates=(0.05, 0.06), n=n, every=250)
     wrong = sum(outcome == "rolled back" for outcome, _ in found)
     assert wrong <= most_by_chance(streams, ALPHA)
+
+
+def decide_on_batches(rng: np.random.Generator, *, n: int, size: int) -> tuple[str, int]:
+    """Return how requests of alike rows were decided: a whole request is wrong, or none of it."""
+    rollout = rollout_in(Phase.SHADOW)
+    draws = rng.choice([1, -1, 0], size=n, p=[GAINS, GAINS, 1 - 2 * GAINS])
+    counts = Counts()
+    for request in range(0, n, 100):
+        rows = [
+            Row(
+                request=i,
+                request_id=str(i),
+                row=row,
+                at_us=1,
+                version=1,
+                answer="0" if draws[i] == -1 else "1",
+                shadow_version=2,
+                shadow_answer="0" if draws[i] == 1 else "1",
+                label="1",
+                weight=None,
+                is_first=True,
+            )
+            for i in range(request, min(request + 100, n))
+            for row in range(size)
+        ]
+        counts = count_rows(counts, rows, rollout, last=request)
+        if isinstance(
+            next_move(rollout, counts, read_signals(counts, rollout), now=START), RollBack
+        ):
+            return "rolled back", request
+    return "open", n
+
+
+def test_rows_that_are_sent_together_are_no_independent_witnesses() -> None:
+    """Counted one by one, five alike rows a request would roll back every third good version."""
+    found = count(decide_on_batches, 60, 6, n=600, size=5)
+    wrong = sum(outcome == "rolled back" for outcome, _ in found)
+    assert wrong <= most_by_chance(60, ALPHA)
 
 
 def test_a_canary_that_fails_often_goes_soon() -> None:

@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
@@ -14,17 +15,17 @@ from detent.domain.clock import from_us
 from detent.domain.rollout import Signal
 from detent.metadata.predictions import Record, Row
 from detent.metadata.sqlite import SqliteMetadata
-from detent.rollout.driver import Driver
-from detent.rollout.monitor import (
+from detent.rollout.counting import (
     Counts,
     Pairs,
+    add_up,
     count_requests,
     count_rows,
     from_json,
-    paired_band,
-    read_signals,
     to_json,
 )
+from detent.rollout.driver import Driver
+from detent.rollout.monitor import paired_band, read_signals
 from detent.rollout.state import Complete, Enter, RollBack, after, next_move
 from detent.testing.registries import register_bytes, stores_on
 
@@ -176,6 +177,53 @@ class TestCounts:
         halves = count_rows(from_json(to_json(halves)), given_rows[cut:], rollout, last=n)
         assert from_json(to_json(halves)) == from_json(to_json(once))
         assert read_signals(halves, rollout) == read_signals(once, rollout)
+
+    @settings(max_examples=40)
+    @given(rollouts(), st.data(), st.integers(0, 12), st.integers(1, 3))
+    def test_machines_together_count_what_one_would(
+        self, rollout: Rollout, data: st.DataObject, n: int, machines: int
+    ) -> None:
+        given_records = [data.draw(records(i + 1)) for i in range(n)]
+        given_rows = [data.draw(rows(i + 1)) for i in range(n)]
+        alone = count_requests(Counts(), given_records, rollout)
+        alone = count_rows(alone, given_rows, rollout, last=n)
+        parts = []
+        for i in range(machines):
+            part = count_requests(Counts(), given_records[i::machines], rollout)
+            part = count_rows(part, given_rows[i::machines], rollout, last=n)
+            parts.append(from_json(to_json(part)))
+        together = add_up(parts, rollout)
+        for name in ("by_baseline", "by_candidate", "in_shadow", "n_labels", "step_candidate"):
+            assert getattr(together, name) == getattr(alone, name)
+        assert (together.paired, together.guarded) == (alone.paired, alone.guarded)
+        assert together.losses.n == alone.losses.n
+        assert together.losses.harm == pytest.approx(alone.losses.harm)
+        assert together.lots.keys() == alone.lots.keys()
+        for name, lot in together.lots.items():
+            other = alone.lots[name]
+            assert (lot.baseline, lot.candidate) == (other.baseline, other.candidate)
+            assert lot.candidate_bad == pytest.approx(other.candidate_bad)
+            assert lot.harm.n == other.harm.n
+        assert len(read_signals(together, rollout)) == len(read_signals(alone, rollout))
+
+    @given(rollouts(), st.data(), st.integers(1, 5))
+    def test_a_request_counts_once_however_many_rows_it_has(
+        self, rollout: Rollout, data: st.DataObject, n: int
+    ) -> None:
+        one = data.draw(rows(1))
+        batch = [replace(one, row=i) for i in range(n)]
+        alone = count_rows(Counts(), [one], rollout, last=1)
+        together = count_rows(Counts(), batch, rollout, last=1)
+        assert together.losses.harm == pytest.approx(alone.losses.harm)  # of a mean, not of one
+        assert together.lots == alone.lots or together.lots.keys() == {"loss"}
+        assert (together.paired, together.guarded) == (alone.paired, alone.guarded)
+
+    @given(rollouts(), st.data())
+    def test_of_a_key_the_first_request_counts(self, rollout: Rollout, data: st.DataObject) -> None:
+        again = replace(data.draw(rows(1)), is_first=False)
+        counts = count_rows(Counts(), [again], rollout, last=1)
+        if again.version != rollout.candidate:  # nothing but how many labels there are
+            assert replace(counts, n_labels=0, last_label=0, step_weight=0.0) == Counts()
 
     @given(st.integers(0, 40), st.integers(0, 40), st.integers(1, 400))
     def test_the_bounds_lie_around_what_was_seen(self, worse: int, better: int, same: int) -> None:

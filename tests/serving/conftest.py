@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
@@ -123,7 +123,9 @@ class Server:
         connection = HTTPConnection("127.0.0.1", self.port, timeout=60)
         try:
             data = json.dumps(body) if isinstance(body, dict) else body
-            connection.request(method, path, data, headers or {})
+            # What is too large is answered before all of it was sent.
+            with suppress(BrokenPipeError):
+                connection.request(method, path, data, headers or {})
             response = connection.getresponse()
             return Answer(
                 response.status,

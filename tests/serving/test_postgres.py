@@ -9,7 +9,7 @@ import psycopg
 import pytest
 from sklearn.linear_model import LogisticRegression
 from tests.fault.test_postgres import drop_all
-from tests.serving.conftest import Starter, rows, wait_until
+from tests.serving.conftest import Starter, rows, tensor, wait_until
 from tests.serving.test_switching import late, load_on, switch
 
 import detent
@@ -83,6 +83,38 @@ def test_a_process_follows(shared: detent.Registry, postgres_server: str) -> Non
         assert entry.confirmation.is_complete
         assert live.version.number == 2
     assert shared.servers() == []
+
+
+def test_machines_roll_out_together(
+    shared: detent.Registry, start: Starter, tmp_path: Path
+) -> None:
+    env = {"DETENT_BLOBS": str(tmp_path / "blobs")}
+    servers = [start(shared, "churn", XDG_STATE_HOME=str(tmp_path / name), **env) for name in "ab"]
+    X, y = rows()
+    candidate = shared.register("churn", LogisticRegression().fit(X, 1 - y), sample=X[:20])
+    rollout = shared.start_rollout(candidate, "production", label_window=0, shadow="1h")
+    asked: list[list[str]] = [[], []]
+
+    def counted() -> bool:
+        for server, ids in zip(servers, asked, strict=True):
+            ids.append(server.infer(tensor(((2.0, 0.0, 0.0),))).json["id"])
+        tallies = shared._stores.metadata.current.list_tallies(rollout.id)
+        found = shared.rollout(rollout.id).counts
+        return min([t.state["in_shadow"] for t in tallies], default=0) >= 12 and (
+            found is not None and found["in_shadow"] >= 24
+        )
+
+    wait_until(counted, seconds=60)
+    path = "/v2/models/churn/feedback"
+    for server, ids in zip(servers, asked[::-1], strict=True):  # each is told what the other needs
+        for id in ids[-5:]:  # the first were answered before a rollout was seen
+            told = server.ask("POST", path, {"id": id, "label": 1})
+            assert (told.status, told.json["joined"]) == (202, False)
+    joined = shared.feedback([{"id": id, "label": 1} for id in asked[0][-12:-5]], model="churn")
+    assert joined.waiting == 7
+    wait_until(lambda: shared.rollout(rollout.id).has_ended, seconds=60)
+    entry = shared.status("churn@production").activation
+    assert (entry.version, entry.by) == (2, "auto (policy rule wrong_answers)")
 
 
 def test_switches_under_load(shared: detent.Registry, start: Starter, tmp_path: Path) -> None:

@@ -199,3 +199,27 @@ def test_one_that_does_not_load_pauses_the_rollout(
     assert "does not load" in (registry.rollout(rollout.id).why or "")
     registry.stop_rollout(rollout.id)
     assert server.infer(tensor()).json["model_version"] == "1"
+
+
+def test_inputs_that_moved_are_shown_beside_the_answers(
+    shared: tuple[detent.Registry, Server],
+) -> None:
+    registry, server = shared
+    X, y = rows()
+    model = LogisticRegression(C=0.8).fit(X, y)
+    candidate = registry.register("churn", model, sample=X[:20], code="/")
+    rollout = registry.start_rollout(candidate, "production", **PLAN | {"shadow": "1h"})
+
+    def drift() -> detent.Drift | None:
+        return registry.rollout(rollout.id).drift
+
+    with load_on(server, ((9.0, 0.0, 0.0),), connections=1):
+        wait_until(drift, seconds=SECONDS)
+    found = drift()
+    assert found is not None
+    assert found.reference == f"the sample of {candidate}"
+    assert (found.n_features, found.features[0].name) == (3, "x[0]")
+    assert found.features[0].now[found.features[0].cells.index("missing")] == 0
+    assert found.features[0].has_moved
+    assert registry.rollout(rollout.id).status == "running"
+    registry.stop_rollout(rollout.id)

@@ -191,6 +191,27 @@ def test_a_stopped_server_between_two_answers_holds_nothing_up(
     assert server.infer(tensor()).headers["detent-version"] == "1", "its first answer since then"
 
 
+def test_what_was_promised_for_a_stopped_server_outlives_a_candidate_that_loads(
+    registry: detent.Registry, start: Starter, modules: Path
+) -> None:
+    import broken  # type: ignore[import-not-found]  # written by the fixture
+
+    candidate = registry.register("churn", broken.hangs, sample=rows()[0][:5], code="/")
+    server = start(registry, "churn", "--trusted", STUCK="1")
+    switch(registry, 1, 1)  # so v1 and v2 are loaded
+    assert server.infer(tensor()).headers["detent-version"] == "2"
+    server.ask("GET", "/v2/health/live")
+    (found,) = registry.servers("churn")
+    os.kill(found.pid, signal.SIGSTOP)
+    try:
+        assert registry.rollback("churn@production", wait_s=10).confirmation.is_complete  # type: ignore[union-attr]
+        registry.activate(candidate, "production", wait_s=0)
+    finally:
+        os.kill(found.pid, signal.SIGCONT)
+    said = [server.infer(tensor()).headers["detent-version"] for _ in range(20)]
+    assert "2" not in said, "it was withdrawn, and the server had been counted on"
+
+
 def _wrongly_signed(registry: detent.Registry) -> str:
     """Register a version whose answers are not as its signature says."""
     stores = registry._stores
@@ -266,17 +287,18 @@ def test_the_command_says_who_has_not_followed(
     assert "v3 does not load" in said.err
 
 
+@pytest.mark.parametrize("workers", [1, 2])
 def test_a_server_that_is_told_to_end_finishes_what_it_has_begun(
-    registry: detent.Registry, start: Starter
+    registry: detent.Registry, start: Starter, workers: int
 ) -> None:
-    server = start(registry, "churn", "--workers", "2")
-    wait_until(lambda: len(registry.servers("churn")) == 2)
+    server = start(registry, "churn", "--workers", str(workers))
+    wait_until(lambda: len(registry.servers("churn")) == workers)
     with load_on(server) as load:
         wait_until(lambda: len(load.records) > 50)
         assert server.stop() == 0
     assert registry.servers() == []
     told = [event["event"] for event in server.events()]
-    assert told.count("left") == 2
+    assert told.count("left") == workers
     # Until the last worker has left, every request that was taken got its answer.
     assert {record.status for record in load.records} <= {200, NO_ANSWER}
     answered = [record for record in load.records if record.status == 200]

@@ -45,6 +45,31 @@ def test_nothing_waits_for_a_slow_model(
     assert {record.status for record in slow.stop()} == {200}
 
 
+@pytest.mark.parametrize("workers", [1, 4])
+def test_a_request_in_flight_is_answered_before_the_end(
+    registry: detent.Registry, modules: Path, start: Starter, tmp_path: Path, workers: int
+) -> None:
+    import broken
+
+    registry.register("slow", broken.waits, sample=rows()[0][:1], code="/")
+    registry.activate("slow/1", "production")
+    door = tmp_path / "door"
+    os.mkfifo(door)
+    server = start(registry, "slow", "--trusted", "--workers", str(workers), DOOR=str(door))
+    wait_until(lambda: len(registry.servers()) == workers)
+    body = json.dumps(tensor([[7.0, 0.0, 0.0]])).encode()
+    slow = Load("127.0.0.1", server.port, "/v2/models/slow/infer", body, connections=1)
+    slow.start()
+    with door.open("w"):  # returns when the model is being asked
+        server.process.send_signal(signal.SIGTERM)
+        wait_until(lambda: not server.is_ready())
+        assert not slow.records
+    wait_until(lambda: slow.records)
+    assert slow.records[0].status == 200
+    assert server.process.wait() == 0
+    slow.stop()
+
+
 def test_a_worker_that_loads_may_be_silent_and_one_that_answers_may_not(
     registry: detent.Registry, start: Starter, tmp_path: Path
 ) -> None:

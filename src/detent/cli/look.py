@@ -83,8 +83,9 @@ _VERBS = {"activate": "activated", "rollback": "rolled back to", "deactivate": "
 def _why(entry: Activation) -> str:
     parts = []
     if entry.decision is not None:
-        answer = "override" if entry.override else "gate passed"
-        parts.append(f"{answer}, decision {entry.decision}")
+        answer = "override, " if entry.override else "gate passed, "
+        asked_no_gate = str(entry.kind) == "rollback"
+        parts.append(f"{'' if asked_no_gate else answer}decision {entry.decision}")
     parts.append(reason_or_none(entry.reason))
     return ": ".join(parts)
 
@@ -190,13 +191,16 @@ def _audit_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--since", metavar="WHEN", help="then or later: 30d, 2026-03-02")
     parser.add_argument("--until", metavar="WHEN", help="then or earlier")
     parser.add_argument("--by", metavar="NAME", help="of one actor")
+    parser.add_argument("--type", metavar="TYPE", help="of one type: AliasRolledBack")
     parser.add_argument("--limit", type=int, metavar="N", help="the newest N")
 
 
 def _audit(call: Call) -> int | None:
     if call.verify:
         return _verify_journal(call)
-    events = call.registry.audit(since=call.since, until=call.until, by=call.by, limit=call.limit)
+    events = call.registry.audit(
+        since=call.since, until=call.until, by=call.by, type=call.type, limit=call.limit
+    )
     call.output.fields(events=events)
     rows: list[tuple[Cell, ...]] = []
     for event in events:

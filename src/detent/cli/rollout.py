@@ -15,7 +15,7 @@ from detent.errors import InvalidError, NotFoundError
 if TYPE_CHECKING:
     import argparse
 
-    from detent.domain.rollout import Rollout, Signal
+    from detent.domain.rollout import Drift, Rollout, Signal
 
 _ACTIONS = ("start", "status", "advance", "pause", "resume", "stop", "labels-wanted")
 _LOOK_EVERY_S = 0.5
@@ -42,6 +42,8 @@ _PLAN = (
     ("--slo", "slo_s", "TIME", "slower than this is slow (default: not watched)"),
     ("--slow-limit", "slow_limit", "SHARE", "so many more may be slow (default: 1%%)"),
     ("--timeout", "timeout_s", "TIME", "slower than this has failed (default: 1s)"),
+    ("--features", "features", "N", "inputs whose drift is watched, at most (default: 50)"),
+    ("--drift-limit", "drift_limit", "X", "an input that moved further rolls back (default: none)"),
     ("--unlabelled", "unlabelled", "WHAT", "when scores drift: show, roll-back (default: show)"),
 )
 
@@ -97,7 +99,7 @@ def _start(call: Call) -> int:
         for _, name, _, _ in _PLAN
         if (value := getattr(call, f"plan_{name}")) is not None
     }
-    for name in ("step_requests", "max_labels", "loss_bound"):
+    for name in ("step_requests", "max_labels", "features", "loss_bound", "drift_limit"):
         if name in plan:
             plan[name] = _number(plan[name], name)
     rollout: Rollout = call.registry.start_rollout(
@@ -109,7 +111,14 @@ def _start(call: Call) -> int:
     would = "would start" if call.dry_run else "started"
     call.output.good(f"{would}: {_headline(rollout)}")
     if not call.dry_run:
-        if not call.registry.servers(rollout.name):
+        n = len(call.registry.servers(rollout.name))
+        if n:
+            verb = "follow" if n > 1 else "follows"
+            call.output.aside(
+                f"  {n} process{'es' if n > 1 else ''} {verb} {rollout.name}: servers take"
+                " part, processes of your own if they said `follow(…, rollouts=True)`"
+            )
+        else:
             call.output.aside(f"  no server answers {rollout.name} yet: `detent serve`")
         call.output.aside(f"  see it: detent rollout status {rollout.name}")
         call.output.aside(f"  undo: detent rollout stop {rollout.name}")
@@ -199,6 +208,8 @@ def _print(call: Call, rollout: Rollout) -> None:
     call.output.line(_headline(rollout))
     for signal in rollout.signals:
         call.output.line(f"  {_MARKS.get(signal.verdict, '·')} {_said(signal)}")
+    if rollout.drift is not None and rollout.drift.n_moved:
+        _print_drift(call, rollout.drift)
     for wait in rollout.waits_for if not rollout.has_ended else ():
         call.output.line(f"  waits for {wait}")
     if rollout.has_ended and rollout.ended_at is not None:
@@ -206,6 +217,21 @@ def _print(call: Call, rollout: Rollout) -> None:
         call.output.line(f"  ended {format_time(rollout.ended_at)} UTC: {rollout.why}{decision}")
     elif rollout.why:
         call.output.line(f"  paused: {rollout.why}")
+
+
+def _print_drift(call: Call, drift: Drift) -> None:
+    call.output.table(
+        ("INPUT", "DISTANCE", "BY CHANCE", "MOVED MOST"),
+        [
+            (
+                one.name,
+                (f"{one.distance:.2f}", str(one.distance)),
+                (f"{one.chance:.2f}", str(one.chance)),
+                one.most,
+            )
+            for one in drift.features
+        ],
+    )
 
 
 def _said(signal: Signal) -> str:
@@ -230,7 +256,7 @@ def _headline(rollout: Rollout) -> str:
 
 def _number(text: str, name: str) -> float | int:
     try:
-        return float(text) if name == "loss_bound" else int(text)
+        return float(text) if name in ("loss_bound", "drift_limit") else int(text)
     except ValueError:
         raise InvalidError(f"{text[:40]!a} is not a number ({name}); nothing was started") from None
 
@@ -244,7 +270,8 @@ def _feedback(call: Call) -> int:
     joined = call.registry.feedback(call.file, model=call.model)
     call.output.fields(joined=joined)
     known = f", {joined.known:,} were there already" if joined.known else ""
-    call.output.good(f"{joined.joined:,} labels joined{known}")
+    waiting = f", {joined.waiting:,} wait for other machines" if joined.waiting else ""
+    call.output.good(f"{joined.joined:,} labels joined{known}{waiting}")
     for place, problem in joined.refused[:20]:
         call.output.warn(f"line {place}: {problem}")
     if joined.refused:

@@ -67,7 +67,8 @@ class Evaluation(Shown):
 
     ``dataset`` is the name given; ``dataset_digest`` is over the rows and their true values, so two
     evaluations with equal digests are of the same rows. ``one_row_s`` is the median time of
-    predicting one row, in seconds, on the machine that evaluated.
+    predicting one row, in seconds, on the machine that evaluated. ``inputs`` is the blob of what
+    the rows were like, with which a rollout compares those of requests.
     """
 
     id: int
@@ -81,6 +82,7 @@ class Evaluation(Shown):
     one_row_s: float | None
     at: datetime
     by: str
+    inputs: str | None = None
 
     def __getitem__(self, name: str) -> Metric:
         """Return the metric of that name; KeyError when it was not computed."""

@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Any
 
 from detent.domain.alias import Activation
+from detent.domain.clock import to_us
 
 
 class Phase(StrEnum):
@@ -94,6 +95,12 @@ class Plan:
         By how much more of the requests may be slow.
     timeout_s : float, default=1.0
         A candidate that takes longer has failed on the request, in seconds.
+    features : int, default=50
+        Of how many inputs it is watched whether their values move, 0 to 200; of more, so many that
+        are evenly spaced.
+    drift_limit : float or None
+        An input that has certainly moved further rolls back: a Jensen-Shannon distance between 0
+        and 1. None shows drift, and no more.
     unlabelled : Unlabelled, default="show"
         What follows when its scores drift from those of the active version.
     """
@@ -115,6 +122,8 @@ class Plan:
     slo_s: float | None = None
     slow_limit: float = 0.01
     timeout_s: float = 1.0
+    features: int = 50
+    drift_limit: float | None = None
     unlabelled: Unlabelled = Unlabelled.SHOW
 
     @property
@@ -146,6 +155,78 @@ class Signal:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FeatureDrift:
+    """How far the values of one input have moved.
+
+    Attributes
+    ----------
+    distance : float
+        Jensen-Shannon distance of requests from the reference, 0 (alike) to 1 (nothing in common).
+    chance : float
+        What chance alone exceeds with a probability of 1 %, of all inputs and looks together.
+    cells : tuple of str
+        Ranges of numbers or names of categories, in words; the last is of missing values.
+    before, now : tuple of float
+        The share of values in each cell: of the reference, of requests.
+    """
+
+    name: str
+    distance: float
+    chance: float
+    cells: tuple[str, ...]
+    before: tuple[float, ...]
+    now: tuple[float, ...]
+
+    @property
+    def has_moved(self) -> bool:
+        """Whether it has moved more than chance explains."""
+        return self.distance > self.chance
+
+    @property
+    def most(self) -> str:
+        """Where it has moved most, in words: ``64 and above: 10% → 31%``."""
+        gaps = [abs(now - before) for before, now in zip(self.before, self.now, strict=True)]
+        i = gaps.index(max(gaps))
+        return f"{self.cells[i]}: {self.before[i] * 100:.3g}% → {self.now[i] * 100:.3g}%"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drift:
+    """How requests differ from the rows that the candidate was judged on.
+
+    Attributes
+    ----------
+    reference : str
+        What they are compared with, in words.
+    n_reference, n : int
+        Rows of the reference; requests, of each its first row.
+    n_features, n_moved : int
+        Inputs that are watched, and those of them that have moved more than chance explains.
+    features : tuple of FeatureDrift
+        The ten that have moved most, the first one furthest.
+    """
+
+    reference: str
+    n_reference: int
+    n: int
+    n_features: int
+    n_moved: int
+    features: tuple[FeatureDrift, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """What a signal said after `n` outcomes: one point of its course. As in `Signal` otherwise."""
+
+    name: str
+    phase: Phase
+    n: int
+    difference: float | None = None
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Rollout:
     """One rollout of a version into an alias.
 
@@ -165,6 +246,9 @@ class Rollout:
         What has to come before it goes on.
     counts : mapping of str to int
         Requests that each version answered, and labels.
+    drift : Drift or None
+        How the inputs of requests have moved, once there are 100 requests; None where there is
+        nothing to compare them with.
     """
 
     id: int
@@ -186,11 +270,17 @@ class Rollout:
     signals: tuple[Signal, ...] = ()
     waits_for: tuple[str, ...] = ()
     counts: dict[str, int] | None = None
+    drift: Drift | None = None
 
     @property
     def name(self) -> str:
         """The alias with its model: ``churn@production``."""
         return f"{self.model}@{self.alias}"
+
+    @property
+    def phase_us(self) -> int:
+        """`phase_at` in microseconds: another one after each move, so a change can name its own."""
+        return to_us(self.phase_at)
 
     @property
     def has_ended(self) -> bool:
@@ -244,15 +334,18 @@ class StoppedRollout:
 class Joined:
     """What became of labels: how many were joined or known before, and why others were refused.
 
-    ``refused`` names the line of each, and what is wrong with it.
+    ``waiting`` are of answers that this machine has not made: the one that has takes them within
+    seconds. ``refused`` names the line of each, and what is wrong with it.
     """
 
     joined: int = 0
     known: int = 0
+    waiting: int = 0
     refused: list[tuple[int, str]] = field(default_factory=list)
 
     def add(self, other: "Joined") -> None:
         """Take in what became of more labels."""
         self.joined += other.joined
         self.known += other.known
+        self.waiting += other.waiting
         self.refused += other.refused

@@ -17,6 +17,7 @@ from detent.domain.digest import canonical_json, digest_of
 from detent.domain.evidence import Evaluation, OwnMetric
 from detent.domain.manifest import Signature
 from detent.domain.version import Version
+from detent.evaluation.inputs import store_inputs
 from detent.evaluation.metrics import compute_metrics
 from detent.evaluation.predict import predict
 from detent.evaluation.rows import (
@@ -157,6 +158,7 @@ def measure(
         n_rows=len(y_true),
         metrics=found,
         outcomes=outcomes,
+        inputs=store_inputs(blobs, X),
         one_row_s=one_row_s,
         at=utc_now(),
         by="",

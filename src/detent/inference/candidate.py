@@ -10,6 +10,7 @@ import asyncio
 import threading
 from collections import Counter
 from collections.abc import Callable
+from queue import SimpleQueue
 from typing import TypeVar
 
 from detent.runtime.slot import Slot
@@ -23,11 +24,16 @@ class CandidateError(Exception):
 
 
 class Aside:
-    """Runs calls in daemon threads, a few at a time for each version. For one event loop."""
+    """Runs calls in daemon threads, a few at a time for each version. For one event loop.
+
+    A thread whose call has ended takes the next one: to start one, the event loop would have to
+    wait until it runs.
+    """
 
     def __init__(self, *, most: int = MOST_RUNNING) -> None:
         self._most = most
         self._running: Counter[Slot] = Counter()
+        self._idle: list[SimpleQueue[Callable[[], None]]] = []
 
     async def run(self, slot: Slot, work: Callable[[], T], *, timeout_s: float) -> T:
         """Return what a call to a version returns.
@@ -43,8 +49,10 @@ class Aside:
             raise CandidateError(f"{self._most} earlier requests wait for an answer still")
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
+        calls = self._idle.pop() if self._idle else _start_thread()
 
         def settle(result: T | None, error: BaseException | None) -> None:
+            self._idle.append(calls)
             self._running[slot] -= 1
             if not self._running[slot]:
                 del self._running[slot]
@@ -65,8 +73,20 @@ class Aside:
                 loop.call_soon_threadsafe(settle, result, error)
 
         self._running[slot] += 1
-        threading.Thread(target=run, name="detent-candidate", daemon=True).start()
+        calls.put(run)
         try:
             return await asyncio.wait_for(future, timeout_s)
         except TimeoutError:
             raise CandidateError(f"no answer in {timeout_s:g} s") from None
+
+
+def _start_thread() -> SimpleQueue[Callable[[], None]]:
+    """Return where a new thread takes its calls from."""
+    calls: SimpleQueue[Callable[[], None]] = SimpleQueue()
+
+    def work() -> None:
+        while True:
+            calls.get()()
+
+    threading.Thread(target=work, name="detent-candidate", daemon=True).start()
+    return calls

@@ -9,7 +9,6 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from detent.domain.reference import parse_reference
@@ -20,6 +19,7 @@ from detent.inference.protocol import Asked
 from detent.inference.tensors import Tensor, find_not_finite, to_rows, to_tensors, wrong
 from detent.inference.turns import Turns
 from detent.registry.stores import Stores
+from detent.runtime.answered import Answered
 from detent.runtime.deployment import Deployment, Role
 from detent.runtime.follower import Follower
 from detent.runtime.slot import CALL, Slot
@@ -28,29 +28,6 @@ from detent.runtime.slot import CALL, Slot
 # takes more must not keep health, metrics and the fence waiting.
 INLINE_S = 0.002
 MAX_THREADS = 8
-
-
-@dataclass(slots=True)
-class Answered:
-    """One request that a version answered, or failed to: what observers are told.
-
-    ``rows`` is what the model was given, ``answers`` what it gave, by method; ``error`` is set when
-    it raised. ``started_at`` is of `time.time`. ``key`` is what the lot was drawn by, where a lot
-    decided who answers, and ``has_key`` says whether the request brought it.
-    """
-
-    deployment: Deployment
-    slot: Slot
-    role: Role
-    request_id: str
-    rows: Any
-    n_rows: int
-    started_at: float
-    seconds: float = 0.0
-    answers: dict[str, Any] = field(default_factory=dict)
-    error: Exception | None = None
-    key: str | None = None
-    has_key: bool = False
 
 
 class Observer(Protocol):

@@ -6,12 +6,14 @@ from typing import Any
 
 import msgspec
 from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse
 from starlette.concurrency import run_in_threadpool
 
 from detent.errors import InvalidError
 from detent.inference.engine import Engine
-from detent.metadata.predictions import Predictions
-from detent.rollout.feedback import Label, give_label
+from detent.registry.stores import Stores
+from detent.rollout.feedback import Label
+from detent.rollout.machines import accept_label
 from detent.rollout.trial import Trials
 
 _LIMIT = 1024 * 1024
@@ -28,23 +30,26 @@ class Feedback(msgspec.Struct, forbid_unknown_fields=True):
 _decoder = msgspec.json.Decoder(Feedback)
 
 
-def add_feedback(api: FastAPI, engine: Engine, predictions: Predictions, trials: Trials) -> None:
+def add_feedback(api: FastAPI, engine: Engine, stores: Stores, trials: Trials) -> None:
     """Add the route to the application of a worker."""
 
     @api.post("/v2/models/{name}/feedback")
-    async def feedback(name: str, request: Request) -> dict[str, Any]:
+    async def feedback(name: str, request: Request) -> JSONResponse:
         model = engine.find(name).model
         given = _read(await request.body())
 
-        def join() -> None:
+        def join() -> bool:
             try:
                 trials.recorder.flush()  # what this process answered a moment ago
-                give_label(predictions, model, given)
+                return accept_label(stores, model, given)
             finally:
-                predictions.close()
+                stores.predictions.close()
+                stores.metadata.close()
 
-        await run_in_threadpool(join)
-        return {"id": given.request_id, "row": given.row, "joined": True}
+        is_joined = await run_in_threadpool(join)
+        said = {"id": given.request_id, "row": given.row, "joined": is_joined}
+        # Another machine has made the answer: it joins the label within seconds.
+        return JSONResponse(said, 200 if is_joined else 202)
 
 
 def _read(body: bytes) -> Label:

@@ -18,8 +18,8 @@ from prometheus_client import (
 from prometheus_client import generate_latest as generate
 
 from detent.domain.rollout import Rollout, Signal
-from detent.inference.engine import Answered
 from detent.rollout.trial import Trials
+from detent.runtime.answered import Answered
 
 FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"  # prometheus-client looks there when it is imported
 _BUCKETS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5)

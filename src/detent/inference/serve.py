@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -62,11 +64,30 @@ def serve(options: ServeOptions, *, on_start: Started = lambda host, port: None)
     on_start(options.host, listening.getsockname()[1])
     with listening:
         if options.workers == 1:
-            uvicorn.Server(config).run(sockets=[listening])
+            with _ending_well():
+                uvicorn.Server(config).run(sockets=[listening])
             return
         with tempfile.TemporaryDirectory(prefix="detent-serve-") as folder:
             os.environ[FOLDER_VARIABLE] = folder  # before the workers import prometheus-client
             Supervisor(config, listening, Path(folder)).run()
+
+
+@contextmanager
+def _ending_well() -> Iterator[None]:
+    """Let a process that was asked to end, and has, say that all is well: exit code 0.
+
+    When everything in flight is finished, uvicorn raises the signal anew for whoever listened
+    before it. By default that is the system, which would end the process with -15.
+    """
+
+    def leave(*_: object) -> None:
+        raise SystemExit(0)
+
+    before = signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -42,6 +42,8 @@ class Supervisor(Multiprocess):
 
     def keep_subprocess_alive(self) -> None:
         """Start again what has died or hangs; end when a worker could not even start."""
+        if self.should_exit.is_set():  # they may have been told to end, too
+            return
         now = time.monotonic()
         for place, process in enumerate(self.processes):
             if self._is_well(process, now):
@@ -55,6 +57,15 @@ class Supervisor(Multiprocess):
             log("worker_died", is_problem=True, worker=process.pid, exit_code=process.exitcode)
             self.processes[place] = Process(self.config, self.sockets)
             self.processes[place].start()
+
+    def terminate_all(self) -> None:
+        """Take no more connections, and tell the workers to end.
+
+        As long as one process listens, the system takes connections that nobody will answer.
+        """
+        for listening in self.sockets:
+            listening.close()
+        super().terminate_all()
 
     def _is_well(self, process: Process, now: float) -> bool:
         pid = process.pid

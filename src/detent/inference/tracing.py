@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from detent.inference.engine import Answered, Observer
+from detent.inference.engine import Observer
+from detent.runtime.answered import Answered
 
 _NS = 1_000_000_000
 

@@ -65,7 +65,7 @@ def make_application(options: ServeOptions) -> Application:
     if tracer is not None:
         engine.observers.append(tracer)
     routes = make_routes(engine, metrics.show)
-    add_feedback(routes, engine, stores.predictions, trials)
+    add_feedback(routes, engine, stores, trials)
     routes.router.lifespan_context = lambda _: _living(options, engine, health, trials)
     return Application(engine, options, routes)
 

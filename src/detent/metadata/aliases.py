@@ -173,6 +173,18 @@ class AliasTables(Statements):
         )
         return [to_activation(row) for row in rows]
 
+    def activations_since(self, model: str, alias: str, entry: int) -> list[Activation]:
+        """Return the entries of an alias after one, newest first."""
+        rows = self._all(
+            f"""SELECT {ACTIVATION} FROM activation x
+            WHERE x.model = :model AND x.alias = :alias AND x.entry > :entry
+            ORDER BY x.entry DESC""",
+            model=model,
+            alias=alias,
+            entry=entry,
+        )
+        return [to_activation(row) for row in rows]
+
     def activations_of_version(self, model: str, number: int) -> list[Activation]:
         """Return the entries that made a version active, newest first."""
         rows = self._all(

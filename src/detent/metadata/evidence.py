@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from detent.domain.evidence import Approval, Decision, Evaluation, Policy
 
 _EVALUATION = """id, model, version, dataset, dataset_digest, n_rows, metrics_json, outcomes,
-    one_row_s, created_at, created_by"""
+    inputs, one_row_s, created_at, created_by"""
 _DECISION = """id, model, alias, candidate, baseline, outcome, results_json, policy_digest,
     override, created_at, created_by"""
 
@@ -33,7 +33,7 @@ class EvidenceTables(Statements):
         self._all(
             f"""INSERT INTO evaluation ({_EVALUATION})
             VALUES (:id, :model, :version, :dataset, :dataset_digest, :n_rows, :metrics,
-                :outcomes, :one_row_s, :at, :by)""",
+                :outcomes, :inputs, :one_row_s, :at, :by)""",
             id=evaluation.id,
             model=evaluation.model,
             version=evaluation.version,
@@ -42,6 +42,7 @@ class EvidenceTables(Statements):
             n_rows=evaluation.n_rows,
             metrics=_to_json([_metric_row(metric) for metric in evaluation.metrics]),
             outcomes=evaluation.outcomes,
+            inputs=evaluation.inputs,
             one_row_s=evaluation.one_row_s,
             at=at_us,
             by=evaluation.by,
@@ -110,13 +111,13 @@ class EvidenceTables(Statements):
         )
         return (others or 0) + (looks or 0)
 
-    def outcome_digests(self) -> list[str]:
-        """Return the digests of the outcomes of every evaluation whose version is there."""
+    def evaluation_digests(self) -> list[str]:
+        """Return the digests of the blobs of every evaluation whose version is there."""
         rows = self._all(
-            """SELECT DISTINCT e.outcomes FROM evaluation e JOIN version v
+            """SELECT DISTINCT e.outcomes, e.inputs FROM evaluation e JOIN version v
             ON v.model = e.model AND v.number = e.version WHERE v.deleted_at IS NULL"""
         )
-        return [digest for (digest,) in rows]
+        return list(dict.fromkeys(digest for row in rows for digest in row if digest is not None))
 
     def find_policy(self, model: str, alias: str) -> Policy | None:
         """Return the policy that an alias has now; None when it has none or an empty one."""
@@ -290,9 +291,10 @@ def _to_evaluation(row: tuple[Any, ...]) -> Evaluation:
         n_rows=row[5],
         metrics=tuple(Metric(**metric) for metric in _from_json(row[6])),
         outcomes=row[7],
-        one_row_s=row[8],
-        at=from_us(row[9]),
-        by=row[10],
+        inputs=row[8],
+        one_row_s=row[9],
+        at=from_us(row[10]),
+        by=row[11],
     )
 
 

@@ -70,6 +70,7 @@ class JournalTables(Statements):
         since_us: int = 0,
         until_us: int | None = None,
         actor: str | None = None,
+        type: str | None = None,
         after: int = 0,
         below: int | None = None,
         limit: int | None = None,
@@ -80,6 +81,7 @@ class JournalTables(Statements):
         for name, condition, value in (
             ("until", "created_at <= :until", until_us),
             ("actor", "actor = :actor", actor),
+            ("type", "type = :type", type),
             ("below", "seq < :below", below),
         ):
             if value is not None:

@@ -5,6 +5,7 @@ batches (`detent.rollout.recorder`). What does not fit is dropped, and counted.
 """
 
 import os
+import secrets
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Sequence
@@ -20,7 +21,10 @@ Answer = tuple[str | None, float | None]  # JSON text, score
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """One request: who answered it and how, and what its shadow said."""
+    """One request: who answered it and how, and what its shadow said.
+
+    ``cells`` says where its first row lies among those of the reference, a byte for each input.
+    """
 
     request_id: str
     rollout: int
@@ -40,6 +44,7 @@ class Record:
     shadow_answers: Sequence[Answer] = ()
     id: int = 0
     is_first: bool = True
+    cells: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +77,12 @@ class Predictions:
         self._shared: sqlite3.Connection | None = None
         self._mutex = threading.RLock()
 
+    def place(self) -> str:
+        """Return the name of this store: made once, and no other's."""
+        with self._transaction() as db:
+            db.execute("INSERT OR IGNORE INTO store VALUES (1, ?)", (secrets.token_hex(8),))
+            return str(db.execute("SELECT place FROM store").fetchone()[0])
+
     def write(self, records: Iterable[Record]) -> None:
         """Add records, in one transaction."""
         with self._transaction() as db:
@@ -86,6 +97,17 @@ class Predictions:
                 (rollout, last, limit),
             ).fetchall()
         return [_to_record(row) for row in rows]
+
+    def newest_time(self, rollouts: Iterable[int]) -> int | None:
+        """Return when the newest request of some rollouts came, in microseconds."""
+        with self._open() as db:
+            for rollout in sorted(rollouts, reverse=True):
+                row = db.execute(
+                    "SELECT at FROM request WHERE rollout = ? ORDER BY id DESC LIMIT 1", (rollout,)
+                ).fetchone()
+                if row is not None:
+                    return int(row[0])
+        return None
 
     def rows_of_cohorts(
         self, rollout: int, last: int, *, before_us: int, limit: int
@@ -116,11 +138,18 @@ class Predictions:
         return [_to_row(row) for row in rows], newest
 
     def rows_as_labelled(self, rollout: int, last: int, *, limit: int) -> tuple[list[Row], int]:
-        """Return rows in the order in which their labels came, and the number of the last."""
+        """Return rows in the order in which their labels came, and the number of the last.
+
+        Of each request the row whose label came first: the others are not independent of it, and
+        nobody knows how many of them will come.
+        """
         with self._open() as db:
             rows = db.execute(
                 f"""SELECT {_ROW} FROM prediction p JOIN request r ON r.id = p.request
-                WHERE p.label_number > ? AND r.rollout = ? ORDER BY p.label_number LIMIT ?""",
+                WHERE p.label_number > ? AND r.rollout = ? AND NOT EXISTS (
+                    SELECT 1 FROM prediction q
+                    WHERE q.request = p.request AND q.label_number < p.label_number)
+                ORDER BY p.label_number LIMIT ?""",
                 (last, rollout, limit),
             ).fetchall()
         found = [_to_row(row) for row in rows]
@@ -220,7 +249,7 @@ class Predictions:
 
 
 _RECORD = """id, request_id, rollout, model, alias, version, role, at, seconds, error, key, weight,
-    shadow_version, shadow_seconds, shadow_error, is_first"""
+    shadow_version, shadow_seconds, shadow_error, is_first, cells"""
 _ROW = """r.id, r.request_id, p.row, r.at, r.version, p.answer, r.shadow_version, p.shadow_answer,
     p.label, r.weight, r.is_first, p.label_number"""
 
@@ -238,6 +267,10 @@ def _connect(path: str) -> sqlite3.Connection:
         from importlib import resources  # takes longer than a whole status: only to make a file
 
         db.executescript(resources.files("detent.metadata").joinpath("predictions.sql").read_text())
+        if not db.execute(
+            "SELECT 1 FROM pragma_table_info('request') WHERE name = 'cells'"
+        ).fetchone():
+            db.execute("ALTER TABLE request ADD COLUMN cells BLOB")  # of a file of the first days
     except BaseException:
         db.close()
         raise
@@ -253,8 +286,8 @@ def _insert(db: sqlite3.Connection, record: Record) -> None:
         ).fetchall()
     request = db.execute(
         """INSERT INTO request (request_id, rollout, model, alias, version, role, at, seconds,
-            error, key, is_first, weight, shadow_version, shadow_seconds, shadow_error)
-        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
+            error, key, is_first, weight, shadow_version, shadow_seconds, shadow_error, cells)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
         (
             record.request_id,
             record.rollout,
@@ -271,6 +304,7 @@ def _insert(db: sqlite3.Connection, record: Record) -> None:
             record.shadow_version,
             record.shadow_seconds,
             record.shadow_error,
+            record.cells,
         ),
     ).lastrowid
     none: Answer = (None, None)

@@ -2,6 +2,11 @@
 -- own beside the registry's (`predictions.db`, SQLite): it may be removed, and loses what is too old
 -- or too much. Times are microseconds since 1970-01-01 UTC. Answers, labels: JSON texts.
 
+CREATE TABLE IF NOT EXISTS store (      -- one row: a name of its own, beside those of other machines
+    one             INTEGER PRIMARY KEY CHECK (one = 1),
+    place           TEXT   NOT NULL
+);
+
 CREATE TABLE IF NOT EXISTS request (
     id              INTEGER PRIMARY KEY AUTOINCREMENT,  -- in the order of writing
     request_id      TEXT   NOT NULL,    -- as its answer names it; clients may repeat theirs
@@ -18,7 +23,8 @@ CREATE TABLE IF NOT EXISTS request (
     weight          REAL,               -- the canary's share when it was answered by lot
     shadow_version  INTEGER,             -- that answered the same, unseen
     shadow_seconds  REAL,
-    shadow_error    TEXT
+    shadow_error    TEXT,
+    cells           BLOB                 -- where its first row lies, a byte for each input
 );
 CREATE INDEX IF NOT EXISTS request_name ON request (model, request_id, id);
 CREATE INDEX IF NOT EXISTS request_rollout ON request (rollout, id);

@@ -9,7 +9,9 @@ from detent.domain.value import value
 from detent.metadata.statements import Statements, converter
 
 if TYPE_CHECKING:
-    from detent.domain.rollout import Plan, Rollout
+    from collections.abc import Sequence
+
+    from detent.domain.rollout import Drift, Plan, Rollout
 
 _ROLLOUT = """id, model, alias, candidate, baseline, entry, plan_json, status, phase, step,
     created_at, created_by, phase_at, ended_at, why, decision"""
@@ -28,6 +30,32 @@ class Progress:
     driver: str | None
     driven_until_us: int
     state: dict[str, Any]
+
+
+@value
+class Tally:
+    """What one machine has counted of a rollout, and which of its processes counts.
+
+    ``place`` names the store of predictions that was counted. ``revision`` is as in `Progress`.
+    """
+
+    rollout: int
+    place: str
+    revision: int
+    teller: str | None
+    told_until_us: int
+    state: dict[str, Any]
+
+
+@value
+class WaitingLabel:
+    """A label of an answer that another machine has made."""
+
+    model: str
+    request_id: str
+    row: int
+    label_json: str
+    at_us: int
 
 
 class RolloutTables(Statements):
@@ -142,6 +170,81 @@ class RolloutTables(Statements):
             )
         )
 
+    def find_tally(self, rollout: int, place: str) -> Tally:
+        """Return what a machine has counted; revision 0 before anything was."""
+        found = [one for one in self.list_tallies(rollout) if one.place == place]
+        if found:
+            return found[0]
+        return Tally(
+            rollout=rollout, place=place, revision=0, teller=None, told_until_us=0, state={}
+        )
+
+    def list_tallies(self, rollout: int) -> list[Tally]:
+        """Return what each machine has counted."""
+        rows = self._all(
+            """SELECT rollout, place, revision, teller, told_until, state_json FROM rollout_tally
+            WHERE rollout = :rollout ORDER BY place""",
+            rollout=rollout,
+        )
+        return [_to_tally(row) for row in rows]
+
+    def put_tally(self, tally: Tally, *, expected: int) -> bool:
+        """Write a tally if its revision is still the expected one; return whether it was."""
+        return bool(
+            self._all(
+                """INSERT INTO rollout_tally
+                    (rollout, place, revision, teller, told_until, state_json)
+                VALUES (:rollout, :place, :revision, :teller, :until, :state)
+                ON CONFLICT (rollout, place) DO UPDATE SET revision = excluded.revision,
+                    teller = excluded.teller, told_until = excluded.told_until,
+                    state_json = excluded.state_json
+                WHERE rollout_tally.revision = :expected RETURNING revision""",
+                rollout=tally.rollout,
+                place=tally.place,
+                revision=tally.revision,
+                teller=tally.teller,
+                until=tally.told_until_us,
+                state=_to_json(tally.state),
+                expected=expected,
+            )
+        )
+
+    def list_waiting_labels(self, model: str, *, since_us: int) -> list[WaitingLabel]:
+        """Return the labels of a model that wait, those that came since a time, oldest first."""
+        rows = self._all(
+            """SELECT model, request_id, row, label_json, created_at FROM waiting_label
+            WHERE model = :model AND created_at >= :since ORDER BY created_at, request_id, row""",
+            model=model,
+            since=since_us,
+        )
+        return [_to_waiting(row) for row in rows]
+
+    def put_waiting_labels(self, labels: Sequence[WaitingLabel]) -> None:
+        """Keep labels; the first of a row stays."""
+        self._connection.execute_many(
+            """INSERT INTO waiting_label (model, request_id, row, label_json, created_at)
+            VALUES (:model, :request, :row, :label, :at)
+            ON CONFLICT (model, request_id, row) DO NOTHING""",
+            [
+                {
+                    "model": one.model,
+                    "request": one.request_id,
+                    "row": one.row,
+                    "label": one.label_json,
+                    "at": one.at_us,
+                }
+                for one in labels
+            ],
+        )
+
+    def remove_waiting_labels(self, labels: Sequence[WaitingLabel]) -> None:
+        """Remove labels that were joined."""
+        self._connection.execute_many(
+            """DELETE FROM waiting_label
+            WHERE model = :model AND request_id = :request AND row = :row""",
+            [{"model": one.model, "request": one.request_id, "row": one.row} for one in labels],
+        )
+
     def _rollout(self, condition: str, **parameters: Any) -> Rollout | None:
         found = self._rollouts(condition, **parameters)
         return found[0] if found else None
@@ -200,6 +303,42 @@ def _to_progress(row: tuple[Any, ...]) -> Progress:
 
 
 @converter
+def _to_tally(row: tuple[Any, ...]) -> Tally:
+    import json
+
+    return Tally(
+        rollout=row[0],
+        place=row[1],
+        revision=row[2],
+        teller=row[3],
+        told_until_us=row[4],
+        state=json.loads(row[5]),
+    )
+
+
+@converter
+def _to_waiting(row: tuple[Any, ...]) -> WaitingLabel:
+    return WaitingLabel(
+        model=row[0], request_id=row[1], row=row[2], label_json=row[3], at_us=row[4]
+    )
+
+
+def _numbers(counts: dict[str, Any]) -> dict[str, int]:
+    return {name: number for name, number in counts.items() if isinstance(number, int)}
+
+
+def _to_drift(found: dict[str, Any]) -> Drift:
+    from detent.domain.rollout import Drift, FeatureDrift
+
+    lists = ("cells", "before", "now")
+    features = tuple(
+        FeatureDrift(**one | {name: tuple(one[name]) for name in lists})
+        for one in found["features"]
+    )
+    return Drift(**found | {"features": features})
+
+
+@converter
 def _to_rollout(row: tuple[Any, ...]) -> Rollout:
     import json
 
@@ -228,5 +367,6 @@ def _to_rollout(row: tuple[Any, ...]) -> Rollout:
             for signal in state.get("signals", ())
         ),
         waits_for=tuple(state.get("waits_for", ())),
-        counts=state.get("counts"),
+        counts=_numbers(state["counts"]) if state.get("counts") else None,
+        drift=_to_drift(state["drift"]) if state.get("drift") else None,
     )

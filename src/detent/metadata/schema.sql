@@ -89,6 +89,7 @@ CREATE TABLE evaluation (
     n_rows          INTEGER NOT NULL,
     metrics_json    TEXT   NOT NULL,
     outcomes        TEXT   NOT NULL,    -- the blob of what was answered, row by row
+    inputs          TEXT,               -- the blob of what the rows were like
     one_row_s       DOUBLE PRECISION,
     created_at      INTEGER NOT NULL,
     created_by      TEXT   NOT NULL,
@@ -166,6 +167,26 @@ CREATE TABLE rollout_progress (         -- of one that goes on; the journal does
     driven_until    INTEGER NOT NULL,
     state_json      TEXT   NOT NULL     -- what was counted, and what it says
 );
+
+CREATE TABLE rollout_tally (            -- what one machine has counted of it, where each keeps its own
+    rollout         INTEGER NOT NULL REFERENCES rollout (id),
+    place           TEXT   NOT NULL,    -- the store of predictions that was counted
+    revision        INTEGER NOT NULL,    -- counts every write: who writes names the one it read
+    teller          TEXT   NOT NULL,    -- the process of that machine that counts now
+    told_until      INTEGER NOT NULL,
+    state_json      TEXT   NOT NULL,
+    PRIMARY KEY (rollout, place)
+);
+
+CREATE TABLE waiting_label (            -- of an answer that another machine has made
+    model           TEXT   NOT NULL,
+    request_id      TEXT   NOT NULL,
+    row             INTEGER NOT NULL,
+    label_json      TEXT   NOT NULL,
+    created_at      INTEGER NOT NULL,
+    PRIMARY KEY (model, request_id, row)
+);
+CREATE INDEX waiting_label_age ON waiting_label (model, created_at);
 
 CREATE TABLE journal (
     seq             INTEGER PRIMARY KEY,

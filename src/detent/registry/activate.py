@@ -9,14 +9,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from detent.domain.alias import Activation, ActivationKind, Hold, rollback_target
-from detent.domain.clock import format_time
 from detent.domain.events import EventType
 from detent.domain.reference import Reference, check_alias_name
 from detent.domain.version import Version
-from detent.errors import ConflictError, DetentError, NotFoundError, RefusedError
+from detent.errors import DetentError, NotFoundError, RefusedError
 from detent.registry.annotate import check_text
 from detent.registry.decide import decide, prepare
-from detent.registry.read import alias_reference, find_alias, resolve
+from detent.registry.read import alias_reference, check_expected, find_alias, resolve
 from detent.registry.rollout import end_with_alias, find_running, record_end
 from detent.registry.stores import Change, Stores, change
 
@@ -88,7 +87,7 @@ def activate(
         version = resolve(tables, reference)
         current = tables.newest_activation(version.model, alias)
         name = f"{version.model}@{alias}"
-        _check_expected(current, expected, name)
+        check_expected(current, expected, name)
         if current is not None and current.version == version.number:
             return current
         policy = tables.find_policy(version.model, alias)
@@ -144,7 +143,7 @@ def deactivate(
     reference = alias_reference(name)
     with change(stores, dry_run=dry_run) as step:
         current = find_alias(step.tables, reference)
-        _check_expected(current, expected, name)
+        check_expected(current, expected, name)
         if current.version is None:
             raise NotFoundError(f"`{name}` holds no version already; nothing was changed")
         entry = Activation(
@@ -208,7 +207,7 @@ def rollback(
     with change(stores, dry_run=dry_run) as step:
         tables = step.tables
         current = find_alias(tables, reference)
-        _check_expected(current, expected, name)
+        check_expected(current, expected, name)
         target, passed = rollback_target(
             current,
             tables.activations_beneath(current),
@@ -410,25 +409,6 @@ def _insert(
         body["passed_over"] = passed
     step.record(_EVENTS[entry.kind], body)
     end_with_alias(step, entry, rollout)
-
-
-def _check_expected(current: Activation | None, expected: int | None, name: str) -> None:
-    newest = current.entry if current else 0
-    if expected is None or expected == newest:
-        return
-    if current is None:
-        raise ConflictError(
-            f"`{name}` has never held a version, but entry {expected} was expected; nothing was"
-            " changed"
-        )
-    version = f"version {current.version}" if current.version else "no version"
-    raise ConflictError(
-        f"`{name}` moved to {version} at {format_time(current.at)} UTC (by {current.by}, entry"
-        f" {current.entry}), after this change was prepared on entry {expected}; nothing was"
-        " changed",
-        hint=f"look at `detent history {name}`, then repeat the command",
-        details={"expected": expected, "entry": current.entry, "version": current.version},
-    )
 
 
 def _check_reason(policy: Policy | None, reason: str | None, version: Version) -> None:

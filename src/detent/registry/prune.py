@@ -70,7 +70,7 @@ def prune(stores: Stores, *, grace_s: float = GRACE_S, dry_run: bool = False) ->
 
 def _needed(stores: Stores, tables: Tables, read: dict[str, set[str]]) -> set[str]:
     """Return the digests of all blobs that rows reach. `read` keeps what manifests name."""
-    needed = set(tables.outcome_digests())
+    needed = set(tables.evaluation_digests())
     for model, number, digest in tables.manifest_digests():
         if digest not in read:
             try:

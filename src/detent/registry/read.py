@@ -7,11 +7,11 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from detent.domain.alias import Activation, AliasStatus, History, Refusal
-from detent.domain.clock import to_us
+from detent.domain.clock import format_time, to_us
 from detent.domain.reference import Reference, parse_reference
 from detent.domain.value import replace
 from detent.domain.version import Version
-from detent.errors import InvalidError, NotFoundError
+from detent.errors import ConflictError, InvalidError, NotFoundError
 from detent.metadata.tables import Tables
 from detent.registry.stores import Stores
 
@@ -75,6 +75,41 @@ def find_alias(tables: Tables, reference: Reference) -> Activation:
     if newest is None:
         raise _not_found(tables, reference)
     return newest
+
+
+def check_expected(current: Activation | None, expected: int | None, name: str) -> None:
+    """Raise `ConflictError` when an alias is not where the caller took it to be.
+
+    Parameters
+    ----------
+    current : Activation or None
+        Its newest entry; None when it has never held a version.
+    expected : int or None
+        The entry that the caller saw, 0 for none; None accepts any.
+    name : str
+        The alias with its model, for the message.
+
+    Raises
+    ------
+    ConflictError
+        If it is another entry.
+    """
+    newest = current.entry if current else 0
+    if expected is None or expected == newest:
+        return
+    if current is None:
+        raise ConflictError(
+            f"`{name}` has never held a version, but entry {expected} was expected; nothing was"
+            " changed"
+        )
+    version = f"version {current.version}" if current.version else "no version"
+    raise ConflictError(
+        f"`{name}` moved to {version} at {format_time(current.at)} UTC (by {current.by}, entry"
+        f" {current.entry}), after this change was prepared on entry {expected}; nothing was"
+        " changed",
+        hint=f"look at `detent history {name}`, then repeat the command",
+        details={"expected": expected, "entry": current.entry, "version": current.version},
+    )
 
 
 def alias_reference(name: str) -> Reference:

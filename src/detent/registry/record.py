@@ -46,7 +46,8 @@ def record_evaluation(stores: Stores, evaluation: Evaluation) -> Evaluation:
         raise InvalidError("an evaluation has at least one row; nothing was recorded")
     with change(stores) as step:
         resolve(step.tables, f"{evaluation.model}/{evaluation.version}")
-        check_blobs(stores, [evaluation.outcomes])
+        inputs = [evaluation.inputs] if evaluation.inputs is not None else []
+        check_blobs(stores, [evaluation.outcomes, *inputs])
         evaluation = replace(
             evaluation, id=step.tables.next_evaluation(), at=step.at, by=step.actor
         )
@@ -62,6 +63,7 @@ def record_evaluation(stores: Stores, evaluation: Evaluation) -> Evaluation:
                 "n_rows": evaluation.n_rows,
                 "metrics": [asdict(metric) for metric in evaluation.metrics],
                 "outcomes": evaluation.outcomes,
+                "inputs": evaluation.inputs,
                 "one_row_s": evaluation.one_row_s,
             },
         )

@@ -161,6 +161,7 @@ def _evaluated(rows: Rows, link: Link, body: Body) -> None:
     rows["evaluation"][(body["evaluation"],)] = {
         **{name: body[name] for name in same},
         "metrics_json": _json(body["metrics"]),
+        "inputs": body.get("inputs"),  # events of the first days do not name them
         "one_row_s": _float(body["one_row_s"]),
         "created_at": link.at_us,
         "created_by": link.actor,

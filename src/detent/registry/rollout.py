@@ -13,7 +13,7 @@ from detent.domain.events import EventType
 from detent.domain.reference import Reference, check_alias_name
 from detent.domain.version import Version
 from detent.errors import ConflictError, InvalidError, NotFoundError, RefusedError
-from detent.registry.read import alias_reference, find_alias, resolve
+from detent.registry.read import alias_reference, check_expected, find_alias, resolve
 from detent.registry.stores import Change, Stores, change
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ def start_rollout(
     alias: str,
     plan: Plan,
     *,
+    expected: int | None = None,
     dry_run: bool = False,
 ) -> Rollout:
     """Begin to roll a version out into an alias.
@@ -41,6 +42,8 @@ def start_rollout(
         The alias's name, without the model.
     plan : Plan
         How it goes.
+    expected : int, optional
+        The entry that the caller took to be the newest one of this alias.
     dry_run : bool, default=False
         Do and check everything, then undo it.
 
@@ -49,7 +52,7 @@ def start_rollout(
     NotFoundError
         If the version does not exist, or the alias holds none to compare it with.
     ConflictError
-        If another rollout is running there.
+        If another rollout is running there, or the alias moved on from `expected`.
     RefusedError
         If the alias is on hold, or the version was withdrawn or rolled back from it.
     InvalidError
@@ -63,6 +66,7 @@ def start_rollout(
         tables = step.tables
         version = resolve(tables, reference)
         current = find_alias(tables, Reference(model=version.model, alias=alias))
+        check_expected(current, expected, current.name)
         _check_start(step, version, current)
         assert current.version is not None
         rollout = Rollout(

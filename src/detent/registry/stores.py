@@ -34,6 +34,8 @@ class Stores:
         Gives the present time, aware.
     predictions_path : str, optional
         The file of this machine that keeps what versions answered; by default it is in memory.
+    is_spread : bool, default=False
+        Whether other machines use this registry, and each keeps what it has answered itself.
     allows_private_webhooks : bool, default=False
         Whether webhooks may point to addresses that are not public.
     """
@@ -46,6 +48,7 @@ class Stores:
         actor: str,
         clock: Callable[[], datetime] = utc_now,
         predictions_path: str | None = None,
+        is_spread: bool = False,
         allows_private_webhooks: bool = False,
     ) -> None:
         self.metadata = metadata
@@ -54,6 +57,7 @@ class Stores:
         self.allows_private_webhooks = allows_private_webhooks
         self._open_blobs = open_blobs
         self.predictions_path = predictions_path
+        self.is_spread = is_spread
 
     @cached_property
     def predictions(self) -> Predictions:
@@ -77,6 +81,7 @@ class Stores:
             actor=actor or self.actor,
             clock=self.clock,
             predictions_path=self.predictions_path,
+            is_spread=self.is_spread,
             allows_private_webhooks=self.allows_private_webhooks,
         )
         other.predictions = self.predictions

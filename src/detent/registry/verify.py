@@ -90,10 +90,15 @@ def needed_blobs(stores: Stores, reference: str | None = None) -> Iterator[Neede
             version = resolve(tables, reference)
             manifests = [(version.model, version.number, version.digest)]
             evaluations = tables.list_evaluations(version.model, version.number)
-            outcomes = [(e.outcomes, version.name) for e in evaluations]
+            measured = [
+                (digest, version.name)
+                for e in evaluations
+                for digest in (e.outcomes, e.inputs)
+                if digest is not None
+            ]
         else:
             manifests = tables.manifest_digests()
-            outcomes = [(digest, "an evaluation") for digest in tables.outcome_digests()]
+            measured = [(digest, "an evaluation") for digest in tables.evaluation_digests()]
     for model, number, digest in manifests:
         name = f"{model}/{number}"
         yield NeededBlob(digest=digest, needed_by=name, path="manifest")
@@ -103,8 +108,8 @@ def needed_blobs(stores: Stores, reference: str | None = None) -> Iterator[Neede
             continue
         for path, blob in manifest.blobs():
             yield NeededBlob(digest=blob, needed_by=name, path=path)
-    for digest, name in outcomes:
-        yield NeededBlob(digest=digest, needed_by=name, path="outcomes")
+    for digest, name in measured:
+        yield NeededBlob(digest=digest, needed_by=name, path="of an evaluation")
 
 
 def verify_blobs(
@@ -143,6 +148,26 @@ def verify_blobs(
         size_bytes=size_bytes,
         problems=tuple(problems),
     )
+
+
+def damage_text(stores: Stores, reference: str) -> str | None:
+    """Return which files of a version are not what was registered; None when all are.
+
+    Raises
+    ------
+    NotFoundError
+        If there is no such version.
+    """
+    needs = [need for need in needed_blobs(stores, reference) if need.path != "outcomes"]
+    bad = [need.path for need in needs if _check_blob(stores, need.digest, None)[1] is not None]
+    if not bad:
+        return None
+    if "manifest" in bad:
+        return "its manifest is not what was registered"
+    n = len(needs) - 1
+    are = "is" if len(bad) == 1 else "are"
+    names = ", ".join(f"`{path}`" for path in bad[:3]) + (", …" if len(bad) > 3 else "")
+    return f"{len(bad)} of {n} file{'s' if n > 1 else ''} {are} not what was registered: {names}"
 
 
 def _check_blob(stores: Stores, digest: str, progress: Progress | None) -> tuple[int, str | None]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from detent.domain.rollout import Rollout, Signal
 from detent.metadata.predictions import Predictions
 
+SCORE_DRIFT = "score_drift"
 _LEAST = 200  # rows, for a first look; then at twice as many, and so on
 _MOST = 5000
 _ALPHA = 0.01
@@ -42,7 +43,7 @@ def _compare(scores: list[tuple[int, float, int, float]], rollout: Rollout) -> S
     drift = check_drift(theirs, ours, alpha=_ALPHA / _LOOKS, n_resamples=_RESAMPLES)
     moved = "moved" if drift.is_beyond else "did not move"
     return Signal(
-        name="score_drift",
+        name=SCORE_DRIFT,
         phase=rollout.phase,
         verdict="drift" if drift.is_beyond else "open",
         text=f"the scores {moved}: distance {drift.value:.3g}, threshold {drift.threshold:.3g}"

@@ -18,15 +18,17 @@ import msgspec
 from detent.domain.alias import Activation
 from detent.domain.clock import to_us
 from detent.domain.evidence import Outcome, RuleResult
-from detent.domain.rollout import Labels, Phase, Rollout, RolloutStatus, Signal
-from detent.errors import ConflictError, InconclusiveError, RefusedError
+from detent.domain.rollout import Drift, Labels, Phase, Rollout, RolloutStatus, Signal
+from detent.errors import ConflictError, DetentError, InconclusiveError, RefusedError
 from detent.metadata.rollouts import Progress
 from detent.registry.activate import activate, take_back
 from detent.registry.rollout import complete_rollout, move_rollout, pause_rollout
 from detent.registry.stores import Stores
-from detent.rollout import monitor
+from detent.rollout import counting, inputs, monitor
+from detent.rollout.counting import Counts
+from detent.rollout.course import extend
 from detent.rollout.drift import DriftWatch
-from detent.rollout.monitor import Counts
+from detent.rollout.machines import Teller
 from detent.rollout.state import Complete, GiveUp, Move, Pause, RollBack, Stay, next_move
 from detent.runtime.fence import confirm
 from detent.runtime.follower import Tell
@@ -64,6 +66,8 @@ class Driver:
         self._names = names
         self._tell = tell
         self._drift: dict[int, DriftWatch] = {}
+        self._problem: str | None = None  # why inputs are not looked at, told once
+        self._teller = Teller(stores, id=self.id) if stores.is_spread else None
 
     def tick(self) -> None:
         """Drive what nobody else drives. Errors of the stores are raised: try again later."""
@@ -89,13 +93,23 @@ class Driver:
             If a store does not answer.
         """
         stores, now = self._stores, self._stores.clock()
+        if self._teller is not None:
+            self._teller.tell(rollout, self._count, now)
         progress = stores.metadata.current.find_progress(rollout.id)
         if progress.driver not in (None, self.id) and progress.driven_until_us > to_us(now):
             return None
-        counts = self._count(monitor.from_json(progress.state.get("counts")), rollout, now)
-        signals = (*monitor.read_signals(counts, rollout), *self._look_for_drift(rollout))
+        if self._teller is not None:
+            counts = self._teller.add_up(rollout)
+        else:
+            counts = self._count(counting.from_json(progress.state.get("counts")), rollout, now)
+        drift = self._look_at_inputs(rollout, counts)
+        signals = (
+            *monitor.read_signals(counts, rollout),
+            *self._look_at_scores(rollout),
+            *(() if drift is None else (inputs.read_drift(drift, rollout),)),
+        )
         move = self._decide(rollout, counts, signals, now)
-        if not self._take(progress, counts, signals, move, now):
+        if not self._take(progress, counts, (signals, drift), move, now):
             return None
         self._act(rollout, move)
         return move
@@ -113,7 +127,7 @@ class Driver:
     def _count(self, counts: Counts, rollout: Rollout, now: datetime) -> Counts:
         predictions, plan = self._stores.predictions, rollout.plan
         records = predictions.requests_after(rollout.id, counts.last_request, limit=_AT_ONCE)
-        counts = monitor.count_requests(counts, records, rollout)
+        counts = counting.count_requests(counts, records, rollout)
         if plan.labels is Labels.NONE:
             return counts
         if plan.label_window_s > 0:
@@ -125,24 +139,43 @@ class Driver:
             )
         else:
             rows, last = predictions.rows_as_labelled(rollout.id, counts.last_label, limit=_AT_ONCE)
-        return monitor.count_rows(counts, rows, rollout, last=last)
+        return counting.count_rows(counts, rows, rollout, last=last)
 
-    def _look_for_drift(self, rollout: Rollout) -> tuple[Signal, ...]:
+    def _look_at_scores(self, rollout: Rollout) -> tuple[Signal, ...]:
         watch = self._drift.setdefault(rollout.id, DriftWatch())
         return watch.look(self._stores.predictions, rollout)
+
+    def _look_at_inputs(self, rollout: Rollout, counts: Counts) -> Drift | None:
+        """Return how inputs have moved: as it was at the last look, or looked at anew if due."""
+        before = rollout.drift
+        if not inputs.is_due(counts.n_placed, before):
+            return before
+        try:
+            reference = inputs.find_reference(self._stores, rollout)
+        except DetentError as error:  # no reason not to drive
+            if error.message != self._problem:
+                self._problem = error.message
+                self._tell("cannot", {"what": "drift", "problem": error.message})
+            return before
+        if reference is None:
+            return None
+        cells = [list(found) for found in counts.cells]
+        return inputs.measure(reference, cells, counts.n_placed, rollout)
 
     def _take(
         self,
         progress: Progress,
         counts: Counts,
-        signals: tuple[Signal, ...],
+        found: tuple[tuple[Signal, ...], Drift | None],
         move: Move,
         now: datetime,
     ) -> bool:
         """Write what was counted and who drives; return False when somebody else was quicker."""
         state: dict[str, Any] = {
-            "counts": monitor.to_json(counts),
-            "signals": msgspec.to_builtins(signals),
+            "counts": counting.to_json(counts),
+            "signals": msgspec.to_builtins(found[0]),
+            "course": extend(progress.state.get("course", {}), found[0]),
+            "drift": msgspec.to_builtins(found[1]),
             "waits_for": list(move.waits_for) if isinstance(move, Stay) else [],
         }
         renew_us = to_us(now + timedelta(seconds=_RENEW_S))

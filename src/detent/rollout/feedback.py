@@ -45,7 +45,7 @@ def give_label(predictions: Predictions, model: str, label: Label) -> None:
     InvalidError
         If the label is not of the kind of the answer.
     """
-    if not _join(predictions, model, label):
+    if not join_label(predictions, model, label):
         raise ConflictError(
             f"row {label.row} of request `{_short(label.request_id)}` has a label already; nothing"
             " was changed",
@@ -54,7 +54,11 @@ def give_label(predictions: Predictions, model: str, label: Label) -> None:
 
 
 def join_labels(
-    predictions: Predictions, labels: Iterable[Mapping[str, Any]], *, model: str
+    predictions: Predictions,
+    labels: Iterable[Mapping[str, Any]],
+    *,
+    model: str,
+    elsewhere: list[Label] | None = None,
 ) -> Joined:
     """Join many labels of a model. Giving the same again is safe: what is known stays as it is.
 
@@ -66,6 +70,8 @@ def join_labels(
         As `to_mapping` makes them: ``id``, ``label``, and perhaps ``row``, ``place``, ``is_text``.
     model : str
         Its name.
+    elsewhere : list of Label, optional
+        Takes the labels whose answers are not kept here; without it they are refused.
 
     Returns
     -------
@@ -81,11 +87,16 @@ def join_labels(
     for count, fields in enumerate(labels, start=1):
         label = _to_label(fields, fields.get("place", count), is_text=fields.get("is_text", False))
         try:
-            if _join(predictions, model, label):
+            if join_label(predictions, model, label):
                 joined.joined += 1
             else:
                 joined.known += 1
-        except (InvalidError, NotFoundError) as error:
+        except NotFoundError as error:
+            if elsewhere is None:
+                joined.refused.append((label.place, error.message))
+            else:
+                elsewhere.append(label)
+        except InvalidError as error:
             joined.refused.append((label.place, error.message))
     return joined
 
@@ -194,8 +205,16 @@ def _to_label(fields: Any, place: int, *, is_text: bool = False) -> Label:
     )
 
 
-def _join(predictions: Predictions, model: str, label: Label) -> bool:
-    """Join a label unless its row has one; return whether it had none."""
+def join_label(predictions: Predictions, model: str, label: Label) -> bool:
+    """Join a label unless its row has one; return whether it had none.
+
+    Raises
+    ------
+    NotFoundError
+        If no answer of that name is kept.
+    InvalidError
+        If the label is not of the kind of the answer.
+    """
     found = predictions.find_row(model, label.request_id, label.row)
     if found is None:
         raise NotFoundError(

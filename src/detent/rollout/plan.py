@@ -13,6 +13,7 @@ NOTHING = "; nothing was started"
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|min|m|h|d|w)")
 _UNIT_S = {"ms": 0.001, "s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400, "w": 604800}
 _SHARES = ("sample", "guard_sample")
+_OPTIONAL = ("loss_bound", "slo_s", "drift_limit")
 _RANGES: dict[str, tuple[float, float]] = {
     "shadow_s": (0, 366 * 86400),
     "step_s": (0, 366 * 86400),
@@ -25,6 +26,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "error_limit": (1e-4, 0.9),
     "slow_limit": (1e-4, 0.9),
     "timeout_s": (0.001, 3600),
+    "features": (0, 200),
 }
 
 
@@ -82,6 +84,8 @@ def check_plan(plan: Plan) -> Plan:
             f" 0{NOTHING}",
             hint="say after how long the labels are there: --label-window 1d",
         )
+    if plan.drift_limit is not None and not 0 < plan.drift_limit < 1:
+        raise _out_of_range("drift_limit", plan.drift_limit, "between 0 and 1")
     for name in ("loss_bound", "slo_s"):
         value = getattr(plan, name)
         if value is not None and not 0 < value < float("inf"):
@@ -114,6 +118,20 @@ def parse_duration(text: str | float) -> float:
     return float(found[1]) * _UNIT_S[found[2]]
 
 
+def duration_text(seconds: float) -> str:
+    """Return a duration as `parse_duration` reads it, in its largest whole unit.
+
+    Examples
+    --------
+    >>> duration_text(5400), duration_text(86400), duration_text(0.25)
+    ('90min', '1d', '250ms')
+    """
+    for unit in ("d", "h", "min", "s"):
+        if seconds >= _UNIT_S[unit] and seconds % _UNIT_S[unit] == 0:
+            return f"{seconds / _UNIT_S[unit]:.0f}{unit}"
+    return f"{seconds * 1000:.0f}ms" if seconds else "0"
+
+
 def parse_share(text: str | float) -> float:
     """Return a share between 0 and 1 of `10%` or `0.1`.
 
@@ -138,7 +156,7 @@ def parse_share(text: str | float) -> float:
 
 
 def _read(name: str, value: Any) -> Any:
-    if isinstance(value, bool) or (value is None and name not in ("loss_bound", "slo_s")):
+    if isinstance(value, bool) or (value is None and name not in _OPTIONAL):
         raise InvalidError(f"`{name}` of a plan is {value!r}{NOTHING}")
     if value is None:
         return None
@@ -154,8 +172,13 @@ def _read(name: str, value: Any) -> Any:
             raise InvalidError(f"`{name}` is one of {known}, not {value!r}{NOTHING}") from None
     if name.endswith("_s"):
         return parse_duration(value)
-    if name in ("step_requests", "max_labels"):
-        return int(value)
+    if name in ("step_requests", "max_labels", "features"):
+        try:
+            return int(value)
+        except ValueError:
+            raise InvalidError(
+                f"`{name}` of a plan is {str(value)[:40]!a}: a whole number is expected{NOTHING}"
+            ) from None
     return parse_share(value)
 
 

@@ -12,6 +12,10 @@ from typing import Any
 from detent.runtime.slot import Slot
 
 MOST_WAITING = 256
+# Python runs one thread at a time: whenever the shadow works, an answer may have to wait for its
+# turn. A part of the requests is as good a sample as all of them.
+MOST_BUSY = 0.2  # of the time, on average
+_AT_ONCE_S = 0.25  # that it may be ahead of that
 
 
 @dataclass(slots=True)
@@ -32,18 +36,23 @@ class Shadowed:
 class Shadow:
     """One thread that asks a version what another has answered. May be shared between threads.
 
-    `put` never waits. What does not fit into the queue is dropped, and counted. A version that does
-    not answer in time has failed on that request, and on those that come while it hangs: its thread
-    cannot be taken from it.
+    `put` never waits. What does not fit into the queue is dropped, and counted; so is what would
+    keep it busy for more than its part of the time. A version that does not answer in time has
+    failed on that request, and on those that come while it hangs: its thread cannot be taken from
+    it.
 
     Attributes
     ----------
     n_dropped : int
-        Requests that were not asked, because too many waited.
+        Requests that were not asked, because too many waited, or came.
     """
 
-    def __init__(self, *, timeout_s: float, most: int = MOST_WAITING) -> None:
+    def __init__(
+        self, *, timeout_s: float, most: int = MOST_WAITING, most_busy: float = MOST_BUSY
+    ) -> None:
         self.n_dropped = 0
+        self._most_busy = most_busy
+        self._paid_until = 0.0  # when it has rested enough for what it has done
         self._timeout_s = timeout_s
         self._jobs: queue.Queue[Shadowed | None] = queue.Queue(maxsize=most)
         self._running: Shadowed | None = None
@@ -58,6 +67,9 @@ class Shadow:
             self._fail_waiting()
             self._fail(job)
             return True
+        if self._paid_until - time.monotonic() > _AT_ONCE_S:
+            self.n_dropped += 1
+            return False
         try:
             self._jobs.put_nowait(job)
         except queue.Full:
@@ -87,6 +99,8 @@ class Shadow:
                 error = f"{type(raised).__name__}: {str(raised)[:200]}"
             seconds = time.perf_counter() - started
             self._running = None
+            began = max(self._paid_until, job.started)
+            self._paid_until = began + seconds / self._most_busy
             if error is None and seconds > self._timeout_s:
                 error = self._late()
             with self._lock:

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from detent.domain.rollout import Labels, Phase, Rollout, RolloutStatus, Signal, Unlabelled
-from detent.rollout.monitor import ERRORS, LOSS, WRONG, Counts, Pairs, rows_needed
+from detent.rollout.counting import ERRORS, LOSS, WRONG, Counts, Pairs
+from detent.rollout.drift import SCORE_DRIFT
+from detent.rollout.monitor import rows_needed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,7 +119,8 @@ def _harm(rollout: Rollout, signals: tuple[Signal, ...]) -> Signal | None:
     for signal in signals:
         if signal.verdict == "harm":
             return signal
-        if signal.verdict == "drift" and rollout.plan.unlabelled is Unlabelled.ROLL_BACK:
+        is_of_scores = signal.verdict == "drift" and signal.name == SCORE_DRIFT
+        if is_of_scores and rollout.plan.unlabelled is Unlabelled.ROLL_BACK:
             return signal
     return None
 
@@ -165,16 +168,16 @@ def _is_of_canary(signal: Signal) -> bool:
 def _labels_wanted(rollout: Rollout, counts: Counts) -> str:
     plan = rollout.plan
     pairs = counts.paired.get(WRONG, Pairs())
-    so_far = f"{counts.n_labels:,} so far"
+    so_far = f"{counts.n_labels:,} labels so far"
     if plan.loss_bound is not None or rollout.phase is Phase.CANARY:
-        return f"more labels ({so_far})"
+        return f"more requests with labels ({so_far})"
     more = rows_needed(pairs, margin=plan.margin, alpha=plan.alpha)
     if plan.labels is Labels.DISAGREEMENTS:
         return (
-            f"about {more:,} more rows whose disagreements have labels ({so_far}):"
+            f"about {more:,} more requests whose disagreements have labels ({so_far}):"
             " `detent rollout labels-wanted`"
         )
-    return f"about {more:,} more labels ({so_far})"
+    return f"about {more:,} more requests with labels ({so_far})"
 
 
 def _lasting(seconds: float) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from detent.domain.clock import from_us, to_us
+from detent.domain.clock import format_time, from_us, to_us
 from detent.domain.reference import Reference
 from detent.domain.rollout import (
     Labels,
@@ -36,6 +36,7 @@ def start(
     alias: str,
     plan: Plan,
     *,
+    expected: int | None = None,
     dry_run: bool = False,
 ) -> Rollout:
     """Start a rollout, if its plan suits what the version answers.
@@ -57,24 +58,34 @@ def start(
                 hint="say which absolute error counts as the worst: --loss-bound NUMBER; or do"
                 " without labels: --labels none",
             )
-    return start_rollout(stores, version, alias, plan, dry_run=dry_run)
+    return start_rollout(stores, version, alias, plan, expected=expected, dry_run=dry_run)
 
 
-def advance(stores: Stores, name: str | int) -> Rollout:
+def advance(stores: Stores, name: str | int, *, expected: int | None = None) -> Rollout:
     """Go on to the next phase or step now, without waiting; `full` asks the gate all the same.
+
+    Parameters
+    ----------
+    stores : Stores
+        The registry, and who acts.
+    name : str or int
+        The rollout's number, or its alias.
+    expected : int, optional
+        The `phase_us` of the rollout that the caller saw: whoever sees 10 % and goes on is not to
+        go from 50 % to all, because somebody else went on at the same time.
 
     Raises
     ------
     NotFoundError
         If there is no such rollout.
     ConflictError
-        If it has ended, or there is nothing to advance to.
+        If it has ended, there is nothing to advance to, or it moved on from `expected`.
     RefusedError
         If the gate of the alias said no.
     InconclusiveError
         If its evidence decides neither way.
     """
-    rollout = get_rollout(stores, name)
+    rollout = _get(stores, name, expected)
     onward = after(rollout)
     if isinstance(onward, Complete) and not rollout.has_ended:
         raise ConflictError(
@@ -94,7 +105,9 @@ def advance(stores: Stores, name: str | int) -> Rollout:
     return get_rollout(stores, rollout.id)
 
 
-def pause(stores: Stores, name: str | int, reason: str | None) -> Rollout:
+def pause(
+    stores: Stores, name: str | int, reason: str | None, *, expected: int | None = None
+) -> Rollout:
     """Stay where it is until `resume`: shares stay as they are, harm still rolls back.
 
     Raises
@@ -102,12 +115,13 @@ def pause(stores: Stores, name: str | int, reason: str | None) -> Rollout:
     NotFoundError
         If there is no such rollout.
     ConflictError
-        If it has ended.
+        If it has ended, or moved on from `expected`.
     """
-    return pause_rollout(stores, get_rollout(stores, name).id, reason)
+    seen = _get(stores, name, expected)
+    return pause_rollout(stores, seen.id, reason, expected=seen if expected is not None else None)
 
 
-def resume(stores: Stores, name: str | int) -> Rollout:
+def resume(stores: Stores, name: str | int, *, expected: int | None = None) -> Rollout:
     """Go on with a paused rollout; the time of its phase begins anew.
 
     Raises
@@ -115,9 +129,9 @@ def resume(stores: Stores, name: str | int) -> Rollout:
     NotFoundError
         If there is no such rollout.
     ConflictError
-        If it has ended, or is not paused.
+        If it has ended, is not paused, or moved on from `expected`.
     """
-    rollout = get_rollout(stores, name)
+    rollout = _get(stores, name, expected)
     if rollout.status is RolloutStatus.RUNNING:
         raise ConflictError(f"rollout {rollout.id} is not paused; nothing was changed")
     return move_rollout(
@@ -125,7 +139,9 @@ def resume(stores: Stores, name: str | int) -> Rollout:
     )
 
 
-def stop(stores: Stores, name: str | int, reason: str | None) -> tuple[Rollout, Activation | None]:
+def stop(
+    stores: Stores, name: str | int, reason: str | None, *, expected: int | None = None
+) -> tuple[Rollout, Activation | None]:
     """End a rollout: the version before answers every request again.
 
     Returns
@@ -141,10 +157,16 @@ def stop(stores: Stores, name: str | int, reason: str | None) -> tuple[Rollout, 
     NotFoundError
         If there is no such rollout.
     ConflictError
-        If it has ended already.
+        If it has ended already, or moved on from `expected`.
     """
-    rollout = get_rollout(stores, name)
-    return take_back(stores, rollout.id, reason=reason, status=RolloutStatus.STOPPED)
+    seen = _get(stores, name, expected)
+    return take_back(
+        stores,
+        seen.id,
+        reason=reason,
+        status=RolloutStatus.STOPPED,
+        expected=seen if expected is not None else None,
+    )
 
 
 def labels_wanted(stores: Stores, name: str | int, *, limit: int) -> list[LabelWanted]:
@@ -172,6 +194,17 @@ def labels_wanted(stores: Stores, name: str | int, *, limit: int) -> list[LabelW
         )
         for row in rows
     ]
+
+
+def _get(stores: Stores, name: str | int, expected: int | None) -> Rollout:
+    rollout = get_rollout(stores, name)
+    if expected is not None and rollout.phase_us != expected:
+        raise ConflictError(
+            f"rollout {rollout.id} moved to {rollout.where} at {format_time(rollout.phase_at)} UTC"
+            ", after this change was prepared; nothing was changed",
+            hint=f"look at `detent rollout status {rollout.name}`, then repeat the command",
+        )
+    return rollout
 
 
 def _plain(text: str | None) -> Any:

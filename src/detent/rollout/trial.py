@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from dataclasses import dataclass, replace
 
 from detent.domain.rollout import Phase, Rollout
 from detent.errors import DetentError
@@ -14,34 +13,16 @@ from detent.registry.rollout import pause_rollout
 from detent.registry.stores import Stores
 from detent.rollout.answers import to_answers
 from detent.rollout.driver import Driver
+from detent.rollout.inputs import Watch
 from detent.rollout.lot import CanaryRouter, draw, draw_number
 from detent.rollout.recorder import Recorder
 from detent.rollout.shadow import Shadow, Shadowed
+from detent.runtime.answered import Answered
 from detent.runtime.deployment import Deployment, Role
 from detent.runtime.follower import Follower, Tell
-from detent.runtime.slot import Slot, load_slot
+from detent.runtime.slot import load_slot
 
 LOOK_EVERY_S = 0.25
-
-
-class Answered(Protocol):
-    """One request that a version answered: what observers of an engine are told.
-
-    ``key`` is what the lot was drawn by; None where no lot decided who answers. ``has_key`` says
-    whether the request brought it.
-    """
-
-    deployment: Deployment
-    slot: Slot
-    role: Role
-    request_id: str
-    key: str | None
-    has_key: bool
-    rows: Any
-    started_at: float
-    seconds: float
-    answers: dict[str, Any]
-    error: Exception | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +31,7 @@ class _Trial:
 
     rollout: Rollout
     shadow: Shadow
+    watch: Watch
 
 
 class Trials:
@@ -106,6 +88,10 @@ class Trials:
         """Return the rollouts that this process takes part in."""
         return [trial.rollout for trial in self._trials.values()]
 
+    def is_on(self, name: str) -> bool:
+        """Whether a rollout runs on the alias of this name, and this process takes part."""
+        return name in self._trials
+
     def dropped(self) -> int:
         """Return how many requests were not kept, or not asked in the shadow."""
         in_shadow = sum(trial.shadow.n_dropped for trial in self._trials.values())
@@ -120,7 +106,7 @@ class Trials:
             return
         rollout, number = trial.rollout, answered.slot.version.number
         if rollout.phase is Phase.CANARY:
-            self._keep(answered, rollout, weight=_weight(answered, rollout))
+            self._keep(answered, trial, weight=_weight(answered, rollout))
             return
         answers_now = rollout.baseline if rollout.phase is Phase.SHADOW else rollout.candidate
         asked = rollout.candidate if rollout.phase is Phase.SHADOW else rollout.baseline
@@ -133,19 +119,18 @@ class Trials:
         # A version that failed has answered to no method; a plain function has one only.
         asked_for = tuple(answered.answers) or (slot.default,)
         methods = tuple(name if name in slot.methods else slot.default for name in asked_for)
-        job = Shadowed(slot, methods, answered.rows, lambda job: self._keep(answered, rollout, job))
-        if not trial.shadow.put(job):
-            self._keep(answered, rollout)
+        job = Shadowed(slot, methods, answered.rows, lambda job: self._keep(answered, trial, job))
+        trial.shadow.put(job)  # what it does not take says nothing of the two
 
     def _keep(
         self,
         answered: Answered,
-        rollout: Rollout,
+        trial: _Trial,
         shadowed: Shadowed | None = None,
         *,
         weight: float | None = None,
     ) -> None:
-        self.recorder.put(lambda: _to_record(answered, rollout, shadowed, weight))
+        self.recorder.put(lambda: _to_record(answered, trial, shadowed, weight))
 
     # Looking: in the thread --------------------------------------------------------------------
 
@@ -183,9 +168,9 @@ class Trials:
             if rollout is not None and self._take_part(deployment, rollout):
                 if trial is None or trial.rollout.id != rollout.id:
                     shadow = Shadow(timeout_s=rollout.plan.timeout_s)
+                    trials[deployment.name] = _Trial(rollout, shadow, Watch(self._stores, rollout))
                 else:
-                    shadow = trial.shadow
-                trials[deployment.name] = _Trial(rollout, shadow)
+                    trials[deployment.name] = replace(trial, rollout=rollout)
             elif trial is not None:
                 del trials[deployment.name]
                 if rollout is None:
@@ -262,8 +247,9 @@ def _weight(answered: Answered, rollout: Rollout) -> float | None:
 
 
 def _to_record(
-    answered: Answered, rollout: Rollout, shadowed: Shadowed | None, weight: float | None
+    answered: Answered, trial: _Trial, shadowed: Shadowed | None, weight: float | None
 ) -> Record:
+    rollout = trial.rollout
     error = answered.error
     text = None if error is None else f"{type(error).__name__}: {str(error)[:200]}"
     key = draw_number(rollout.id, answered.key) if answered.has_key and answered.key else None
@@ -284,4 +270,5 @@ def _to_record(
         shadow_seconds=shadowed.seconds if shadowed else None,
         shadow_error=shadowed.error if shadowed else None,
         shadow_answers=to_answers(shadowed.slot, shadowed.answers) if shadowed else (),
+        cells=trial.watch.place(answered.rows),
     )

@@ -16,9 +16,10 @@ from detent.domain.alias import Activation, rollback_target
 from detent.domain.clock import to_us
 from detent.domain.reference import Reference
 from detent.domain.server import Server
-from detent.errors import DetentError, UnavailableError
+from detent.errors import CorruptError, DetentError, UnavailableError
 from detent.registry.read import find_alias
 from detent.registry.stores import Stores
+from detent.registry.verify import damage_text
 from detent.runtime.deployment import Deployment
 from detent.runtime.door import door_name, make_door, sweep_doors
 from detent.runtime.place import host_name, this_place
@@ -221,14 +222,27 @@ class Follower:
     def _move(
         self, deployment: Deployment, entry: Activation, *, in_background: bool = True
     ) -> None:
-        slot = None if entry.version is None else deployment.find(entry.version)
-        if entry.version is None or slot is not None:
-            self._swap(deployment, slot, entry)
-        elif not in_background:
+        if self._swap_to(deployment, entry) or entry.version is None:
+            return
+        if not in_background:
             self._load(deployment, entry.version, entry)
-        elif (deployment.name, entry.version) not in self._loading:
+            return
+        # What came before it may have been counted on, and holds until this one is loaded.
+        tables = self._stores.metadata.current
+        for earlier in tables.activations_since(entry.model, entry.alias, deployment.entry):
+            if earlier.entry < entry.entry and self._swap_to(deployment, earlier):
+                break
+        if (deployment.name, entry.version) not in self._loading:
             self._loading.add((deployment.name, entry.version))
             self._start_thread(self._load, deployment, entry.version, entry)
+
+    def _swap_to(self, deployment: Deployment, entry: Activation) -> bool:
+        """Answer by an entry, if that needs no loading; return whether it did."""
+        slot = None if entry.version is None else deployment.find(entry.version)
+        if entry.version is not None and slot is None:
+            return False
+        self._swap(deployment, slot, entry)
+        return True
 
     def _swap(self, deployment: Deployment, slot: Slot | None, entry: Activation) -> None:
         before = deployment.active
@@ -315,6 +329,8 @@ class Follower:
         try:
             with self.while_loading():
                 slot = self._load_slot(deployment.model, number)
+        except CorruptError as error:
+            problem = f"v{number} was not loaded: {self._damage(deployment.model, number, error)}"
         except DetentError as error:
             problem = f"v{number} does not load: {error.message}"
         except Exception as error:  # the version's own code: whatever it does, others answer on
@@ -343,6 +359,13 @@ class Follower:
                 "refused",
                 {"alias": deployment.name, "entry": newest.entry, "problem": problem},
             )
+
+    def _damage(self, model: str, number: int, error: CorruptError) -> str:
+        """Return which files are damaged, all of them: loading stops at the first."""
+        try:
+            return damage_text(self._stores, f"{model}/{number}") or error.message
+        except DetentError:
+            return error.message
 
     def _load_slot(self, model: str, number: int) -> Slot:
         slot = load_slot(self._stores, model, number, trusted=self._trusted)

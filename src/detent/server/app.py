@@ -19,6 +19,7 @@ from starlette.routing import Route as Path
 from detent.api import LARGEST_PAGE, PAGE, PREFIX, ROUTES, Route, model_of
 from detent.domain.access import Role, Token
 from detent.domain.digest import digest_of
+from detent.domain.rollout import Rollout
 from detent.errors import DetentError, InvalidError
 from detent.operations import Operations
 from detent.registry.stores import Stores
@@ -218,13 +219,13 @@ def _arguments(route: Route, request: Request, body: bytes) -> dict[str, Any]:
 
 
 def _expected(request: Request) -> int | None:
-    """Return the entry that ``If-Match`` names: an ETag begins with it."""
+    """Return the entry, or the move, that ``If-Match`` names: an ETag begins with it."""
     text = request.headers.get("if-match")
     if text is None or text.strip() == "*":
         return None
     digits = text.strip().removeprefix("W/").strip('"').partition("-")[0]
     if not (digits.isascii() and digits.isdigit() and len(digits) < 19):
-        raise InvalidError("If-Match names an entry: the ETag of the alias; nothing was changed")
+        raise InvalidError("If-Match names the ETag of what is to be changed; nothing was changed")
     return int(digits)
 
 
@@ -235,6 +236,8 @@ def _with_etag(route: Route, request: Request, body: bytes) -> Response:
         if route.name == "status" and "@" in request.query_params.get("name", ""):
             entry = msgspec.json.decode(body)["items"][0]["activation"]["entry"]
             tag = f"{entry}-{tag}"
+        elif route.name == "rollout":
+            tag = f"{msgspec.json.decode(body, type=Rollout).phase_us}-{tag}"
         headers["ETag"] = f'"{tag}"'
         if request.headers.get("if-none-match") == headers["ETag"]:
             return Response(status_code=304, headers=headers)

@@ -74,22 +74,26 @@ class PairedEvidence:
             for m, bet in bets_of(side, margin)
         )
 
-    def log_value(self, newly_wrong: int, newly_right: int, n: int) -> float:
+    def log_value(self, newly_wrong: float, newly_right: float, n: int) -> float:
         """Return the natural logarithm of the e-value.
 
         Parameters
         ----------
-        newly_wrong, newly_right : int
-            Rows that only the baseline, and only the candidate, got right.
+        newly_wrong, newly_right : float
+            Rows that only the baseline, and only the candidate, got right. Where a unit is a
+            group of rows, its shares of them: the evidence is then at most that of the mean
+            differences of the groups (Jensen's inequality), and valid.
         n : int
-            All rows, those included on which both were right or both wrong.
+            All rows, or groups, those included on which both were right or both wrong.
 
         Raises
         ------
         InvalidError
             If a count is below 0, or there are more disagreements than rows.
         """
-        if newly_wrong < 0 or newly_right < 0 or newly_wrong + newly_right > n:
+        # Sums of shares may exceed their number by what floats round.
+        same = n - newly_wrong - newly_right
+        if newly_wrong < 0 or newly_right < 0 or same < -1e-9 * max(n, 1):
             raise InvalidError(
                 f"{newly_wrong:,} newly wrong and {newly_right:,} newly right are no counts of"
                 f" {n:,} rows"
@@ -97,10 +101,10 @@ class PairedEvidence:
         won, lost = newly_wrong, newly_right
         if self.side is Side.SAFE:
             won, lost = lost, won
-        same = n - won - lost
+        same = max(same, 0.0)
         return _log_mean_exp([won * up + lost * down + same * tie for up, down, tie in self._logs])
 
-    def value(self, newly_wrong: int, newly_right: int, n: int) -> float:
+    def value(self, newly_wrong: float, newly_right: float, n: int) -> float:
         """Return the e-value; infinite where it is too large for a float.
 
         Raises

@@ -30,6 +30,7 @@ from detent.domain.value import replace as replace_value
 from detent.domain.version import Version
 from detent.errors import ConflictError, InvalidError, NotFoundError, UnavailableError
 from detent.metadata.base import SCHEMA_VERSION, Metadata
+from detent.metadata.rollouts import WaitingLabel
 from detent.metadata.tables import Tables
 
 Opener = Callable[[], Metadata]
@@ -346,6 +347,35 @@ class MetadataContract:
         found = metadata.current.find_rollout(1)
         assert found is not None
         assert found.waits_for == ("one",)
+
+    def test_each_machine_has_one_tally(self, metadata: Metadata) -> None:
+        with metadata.write() as tables:
+            tables.insert_rollout(_rollout(1))
+        seen = metadata.current.find_tally(1, "here")
+        assert (seen.revision, seen.teller, seen.state) == (0, None, {})
+        taken = []
+        for place, teller in (("here", "one"), ("there", "two"), ("here", "three")):
+            mine = replace_value(seen, revision=1, place=place, teller=teller, state={"n": 1})
+            with metadata.write() as tables:
+                taken.append(tables.put_tally(mine, expected=0))
+        assert taken == [True, True, False]
+        assert [one.teller for one in metadata.current.list_tallies(1)] == ["one", "two"]
+        assert metadata.current.find_tally(1, "there").state == {"n": 1}
+
+    def test_labels_wait_until_they_are_taken(self, metadata: Metadata) -> None:
+        first, again, other = (
+            WaitingLabel(model=model, request_id="r", row=0, label_json=text, at_us=at_us)
+            for model, text, at_us in (("fraud", "1", 1), ("fraud", "2", 2), ("churn", "3", 3))
+        )
+        with metadata.write() as tables:
+            tables.put_waiting_labels([first, other])
+            tables.put_waiting_labels([again])  # the first stays
+        assert metadata.current.list_waiting_labels("fraud", since_us=0) == [first]
+        assert metadata.current.list_waiting_labels("fraud", since_us=2) == []
+        with metadata.write() as tables:
+            tables.remove_waiting_labels([first])
+        assert metadata.current.list_waiting_labels("fraud", since_us=0) == []
+        assert metadata.current.list_waiting_labels("churn", since_us=0) == [other]
 
     def test_what_servers_say_is_seen_and_moves_nothing_else(self, metadata: Metadata) -> None:
         before = metadata.change_counter(), metadata.current.journal_head()

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -18,17 +19,25 @@ from detent.domain.clock import utc_now
 from detent.domain.digest import digest_of
 from detent.domain.evidence import Evaluation
 from detent.domain.server import Server as Follower
-from detent.errors import InvalidError
+from detent.errors import (
+    ConflictError,
+    InconclusiveError,
+    InvalidError,
+    NotFoundError,
+    RefusedError,
+)
 from detent.registry.stores import Stores
 from detent.server import auth
 from detent.server.app import Server, make_app
+from detent.web import rollouts
+from detent.web.audit import Log
 from detent.web.comparing import compare
 from detent.web.site import HEADERS, Answer, Handler, Page, Site, Visit, local_path, static
-from detent.web.words import following, trying
+from detent.web.told import alert, meanwhile, not_activated
+from detent.web.words import count_servers, following, last_held, trying
 
 SHOWN_VERSIONS = 500
 SHOWN_ENTRIES = 50
-SHOWN_EVENTS = 200
 
 
 def make_site(stores: Stores, *, hosts: frozenset[str] | None = None) -> Starlette:
@@ -39,6 +48,7 @@ def make_site(stores: Stores, *, hosts: frozenset[str] | None = None) -> Starlet
 def routes(server: Server) -> list[BaseRoute]:
     """Return the routes of the pages."""
     site = Site(server)
+    log = Log(server.stores)
 
     def show(path: str, handler: Handler) -> list[BaseRoute]:
         return [Path(path + end, site.page(handler)) for end in (".json", "")]
@@ -51,11 +61,26 @@ def routes(server: Server) -> list[BaseRoute]:
         Path("/", site.page(models)),
         *show("/index", models),
         Path("/changes.json", site.page(changes)),
-        *show("/audit", audit),
+        *show("/audit", log.audit),
+        Path("/audit/events.csv", site.page(log.download_csv)),
+        Path("/audit/events.json", site.page(log.download_json)),
         Path("/sign-in", _signing(site), methods=["GET", "POST"]),
         Path("/static/{name}", static),
         *form("/models/{model}/{number:int}/activate", ask_activate, do_activate),
         *form("/models/{model}/aliases/{alias}/rollback", ask_rollback, do_rollback),
+        *form("/models/{model}/aliases/{alias}/rollout", rollouts.ask_start, rollouts.do_start),
+        *(
+            route
+            for action in rollouts.ACTIONS
+            for route in form(
+                f"/models/{{model}}/rollouts/{{number:int}}/{action}",
+                partial(rollouts.ask, action=action),
+                partial(rollouts.do, action=action),
+            )
+        ),
+        Path("/models/{model}/rollouts/{number:int}/now", site.page(rollouts.rollout_now)),
+        *show("/models/{model}/rollouts/{number:int}", rollouts.rollout),
+        *show("/models/{model}/decisions/{number:int}", decision),
         *show("/models/{model}/compare", compare),
         *show("/models/{model}/{number:int}", version),
         *show("/models/{model}", model),
@@ -84,6 +109,7 @@ def models(visit: Visit) -> Answer:
         values={
             "rows": [{"model": m, "aliases": held.get(m.name, [])} for m in shown],
             "follows": follows,
+            "rollouts": {r.name: rollouts.banner(r) for r in visit.registry.rollouts(running=True)},
             "n_found": len(found),
             "search": search,
         },
@@ -100,12 +126,14 @@ def model(visit: Visit) -> Answer:
     search, at = visit.asked("search"), visit.asked("at")
     versions = registry.versions(name, search=search, limit=SHOWN_VERSIONS)
     now, aliases, servers = utc_now(), [], registry.servers(name)
+    tried = registry.rollouts(name)[:SHOWN_ENTRIES]
     # A drawing is kept while its numbers stay the same: the last bar grows once a minute.
     soon = now.replace(second=0, microsecond=0) + timedelta(minutes=1)
     for status in registry.list_status(name):
         history = registry.history(status.name, limit=SHOWN_ENTRIES)
         back, _ = trying(lambda name=status.name: registry.rollback(name, dry_run=True))
         then, _ = trying(lambda name=status.name: registry.status(name, at=at) if at else None)
+        of_alias = [r for r in tried if r.alias == status.alias]
         aliases.append(
             {
                 "status": status,
@@ -113,6 +141,8 @@ def model(visit: Visit) -> Answer:
                 "back": back.version if back else None,
                 "then": then,
                 "policy": registry.policy(status.name),
+                "rollout": next((rollouts.banner(r) for r in of_alias if not r.has_ended), None),
+                "rollouts": of_alias,
                 "chart": timeline(history, now=soon),
                 "follows": following(_of(servers, status.name), status.activation, now),
             }
@@ -139,16 +169,36 @@ def _metrics(evaluations: list[Evaluation], aliases: list[dict[str, Any]]) -> Ch
 
 def version(visit: Visit) -> Answer:
     """Show all that is known of a version."""
-    card = visit.registry.show(f"{visit.path['model']}/{visit.path['number']}")
-    return Page(template="version", values={"card": card, "model": visit.path["model"]})
+    model, number = visit.path["model"], visit.path["number"]
+    card, error = trying(lambda: visit.registry.show(f"{model}/{number}"))
+    if isinstance(error, NotFoundError):
+        return _no_version(visit, error)
+    if error is not None:
+        raise error
+    places = visit.registry.list_status(model)
+    return Page(template="version", values={"card": card, "model": model, "places": places})
 
 
-def audit(visit: Visit) -> Answer:
-    """Show the events of the journal, newest first."""
-    by, since, until = visit.asked("by"), visit.asked("since"), visit.asked("until")
-    events = visit.registry.audit(by=by, since=since, until=until, limit=SHOWN_EVENTS)
-    values = {"events": events, "by": by, "since": since, "until": until}
-    return Page(template="audit", values=values | {"most": SHOWN_EVENTS})
+def _no_version(visit: Visit, error: NotFoundError) -> Page:
+    """Say which version is the newest, with a link to it."""
+    model, number = visit.path["model"], visit.path["number"]
+    newest, _ = trying(lambda: visit.registry.versions(model, limit=1))
+    values: dict[str, Any] = {"problem": error.to_problem(), "is_database": False}
+    if newest:
+        text = f"{model} has no v{number}; the newest is v{newest[0].number}"
+        there = f"/models/{model}/{newest[0].number}"
+        values["problem"] |= {"detail": text, "hint": None}
+        values["see"] = {"href": there, "text": f"v{newest[0].number}"}
+    return Page(template="problem", values=values, status=error.http_status)
+
+
+def decision(visit: Visit) -> Answer:
+    """Show what a gate answered, rule by rule."""
+    model, number = visit.path["model"], visit.path["number"]
+    found, _ = trying(lambda: visit.registry.decision(number))
+    if found is None or found.model != model:
+        raise NotFoundError(f"{model} has no decision {number}")
+    return Page(template="decision", values={"model": model, "decision": found})
 
 
 def changes(visit: Visit) -> Answer:
@@ -169,19 +219,25 @@ def ask_rollback(visit: Visit) -> Answer:
     alias = f"{visit.path['model']}@{visit.path['alias']}"
     status = visit.registry.status(alias)
     back = visit.registry.rollback(alias, dry_run=True)
+    history = visit.registry.history(alias, limit=SHOWN_ENTRIES)
     values = {"model": visit.path["model"], "status": status, "back": back}
+    values |= {"since": last_held(history, back.version)}
+    values |= {"servers": count_servers(visit.registry, alias)}
     return Page(template="rollback", values=values)
 
 
 def do_rollback(visit: Visit) -> Answer:
     """Roll back, and show what the registry holds then."""
     alias = f"{visit.path['model']}@{visit.path['alias']}"
-    entry = visit.registry.rollback(
-        alias,
-        reason=visit.form.get("reason"),
-        hold="hold" in visit.form,
-        expected=_expected(visit),
-    )
+    try:
+        entry = visit.registry.rollback(
+            alias,
+            reason=visit.form.get("reason"),
+            hold="hold" in visit.form,
+            expected=visit.expected,
+        )
+    except ConflictError as error:
+        return alert(_shown(visit), error, meanwhile(visit, alias, error))
     return _back_to(visit, entry)
 
 
@@ -192,6 +248,7 @@ def ask_activate(visit: Visit) -> Answer:
     alias = visit.asked("alias") or "production"
     status, _ = trying(lambda: visit.registry.status(f"{named.model}@{alias}"))
     names = visit.registry._operations.alias_names(named.model) or ["production"]
+    policy = visit.registry.policy(f"{named.model}@{alias}")
     values = {
         "model": named.model,
         "version": named,
@@ -199,13 +256,14 @@ def ask_activate(visit: Visit) -> Answer:
         "names": sorted({alias, *names}),
         "status": status,
         "decision": visit.registry.gate(reference, alias),
+        "reason_required": policy is not None and policy.reason_required,
     }
     return Page(template="activate", values=values)
 
 
 def do_activate(visit: Visit) -> Answer:
     """Activate, and show what the registry holds then."""
-    alias = visit.form.get("alias", "")
+    model, alias = visit.path["model"], visit.form.get("alias", "")
     override = None
     if "override" in visit.form:
         if visit.form.get("typed") != alias:
@@ -213,19 +271,29 @@ def do_activate(visit: Visit) -> Answer:
                 f"to go past the gate, the alias is typed: `{alias}`; nothing was changed"
             )
         override = visit.form.get("reason") or ""
-    entry = visit.registry.activate(
-        f"{visit.path['model']}/{visit.path['number']}",
-        alias,
-        reason=visit.form.get("reason"),
-        override=override,
-        expected=_expected(visit),
-    )
+    try:
+        entry = visit.registry.activate(
+            f"{model}/{visit.path['number']}",
+            alias,
+            reason=visit.form.get("reason"),
+            override=override,
+            expected=visit.expected,
+        )
+    except ConflictError as error:
+        return alert(_shown(visit), error, meanwhile(visit, f"{model}@{alias}", error))
+    except (RefusedError, InconclusiveError) as error:
+        if error.decision is None:
+            raise
+        status, _ = trying(lambda: visit.registry.status(f"{model}@{alias}"))
+        values = not_activated(error.decision, error, status.activation if status else None)
+        return Page(template="decision", values=values | {"model": model}, status=error.http_status)
     return _back_to(visit, entry)
 
 
-def _expected(visit: Visit) -> int | None:
-    text = visit.form.get("expected", "")
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
+def _shown(visit: Visit) -> Page:
+    page = model(visit)
+    assert isinstance(page, Page)
+    return page
 
 
 def _back_to(visit: Visit, entry: Activation) -> Response:

@@ -19,8 +19,10 @@ from starlette.responses import RedirectResponse, Response
 from detent.charts.chart import Chart
 from detent.charts.draw import draw
 from detent.domain.access import Role, Token
-from detent.errors import DetentError, NotFoundError
+from detent.domain.digest import digest_of
+from detent.errors import DetentError, NotFoundError, UnavailableError
 from detent.facade import Registry
+from detent.registry.stores import Stores
 from detent.server import auth
 from detent.server.app import Server
 from detent.server.patience import body_of
@@ -46,11 +48,13 @@ class Page:
     """What a page shows: a template and its values, which are also its JSON.
 
     Each `Chart` among the values is a file too: the page's address with ``chart=`` and its name.
+    A part of a page (`is_part`) is asked for again and again: it has an ETag, and no forms.
     """
 
     template: str
     values: dict[str, Any] = field(default_factory=dict)
     status: int = 200
+    is_part: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +70,17 @@ class Visit:
     def path(self) -> dict[str, Any]:
         """What the address names."""
         return self.request.path_params
+
+    @property
+    def stores(self) -> Stores:
+        """What the registry is kept in, for what only a page asks."""
+        return self.registry._operations.stores
+
+    @property
+    def expected(self) -> int | None:
+        """What the form's page had seen as the newest: the `If-Match` of a form."""
+        text = self.form.get("expected", "")
+        return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
 
     def asked(self, name: str) -> str | None:
         """Return what the query says of a name, if it says anything."""
@@ -140,7 +155,10 @@ class Site:
     def _answer(
         self, handler: Handler, role: Role, request: Request, form: dict[str, str]
     ) -> Response:
-        token = self.server.identify(request)
+        try:
+            token = self.server.identify(request)
+        except UnavailableError as error:  # asked first of all: it is the database
+            return self.render(request, _failed(error, is_database=True), None)
         auth.check(token, Role.READER, None)
         if request.method == "POST":
             auth.check(token, role, request.path_params.get("model"))
@@ -168,8 +186,20 @@ class Site:
             key=self.form_key(request),
             is_signed_in=auth.COOKIE in request.cookies,
             may=(lambda role, model=None: token is not None and token.may(Role(role), model)),
+            people=self._people,
         )
-        return Response(html, page.status, media_type="text/html", headers=HEADERS)
+        headers = HEADERS
+        if page.is_part:
+            headers = HEADERS | {"ETag": f'"{digest_of(html.encode())[7:23]}"'}
+            if request.headers.get("if-none-match") == headers["ETag"]:
+                return Response(status_code=304, headers=headers)
+        return Response(html, page.status, media_type="text/html", headers=headers)
+
+    def _people(self, role: str, model: str) -> list[str]:
+        """Return who may do what needs a role: whom to ask."""
+        tokens = self.server.stores.metadata.current.list_tokens()
+        live = (token for token in tokens if token.revoked_at is None)
+        return list(dict.fromkeys(t.name for t in live if t.may(Role(role), model)))
 
 
 def _charts(values: Any) -> Iterator[Chart]:
@@ -197,9 +227,10 @@ def _file(request: Request, page: Page, name: str) -> Response | None:
     return None
 
 
-def _failed(error: Exception) -> Page:
+def _failed(error: Exception, *, is_database: bool = False) -> Page:
     problem = problem_of(error)
-    return Page(template="problem", values={"problem": problem}, status=problem["status"])
+    values = {"problem": problem, "is_database": is_database}
+    return Page(template="problem", values=values, status=problem["status"])
 
 
 _NO_CHART = _failed(NotFoundError("this page has no chart of that name"))

@@ -1,7 +1,9 @@
 """Values as people read them on a page."""
 
+import re
 from collections.abc import Sequence
 from datetime import datetime
+from itertools import pairwise
 from typing import Any
 
 from markupsafe import Markup
@@ -17,11 +19,15 @@ from detent.comparison.words import (
     unmatched_text,
     verdict_text,
 )
-from detent.domain.alias import Activation
+from detent.domain.alias import Activation, Refusal
 from detent.domain.clock import utc_now
+from detent.domain.events import Event
+from detent.domain.rollout import Phase, Signal
 from detent.domain.server import Server
 from detent.domain.version import format_size
 from detent.errors import DetentError
+from detent.facade import Registry
+from detent.rollout.words import percent, points
 
 
 def ago(at: datetime) -> str:
@@ -77,8 +83,14 @@ def following(servers: Sequence[Server], entry: Activation, now: datetime) -> di
     return {
         "count": f"{len(alive) - len(behind)} of {len(alive)}",
         "is_one": len(alive) == 1,
+        "damage": next((s.problem for s in behind if _is_damage(s, entry)), None),
         "behind": [_behind(server, entry, now) for server in behind],
     }
+
+
+def _is_damage(server: Server, entry: Activation) -> bool:
+    is_of_entry = server.problem_entry >= entry.entry
+    return is_of_entry and "not what was registered" in (server.problem or "")
 
 
 def _behind(server: Server, entry: Activation, now: datetime) -> dict[str, str]:
@@ -93,6 +105,16 @@ def drawing(chart: Chart) -> Markup:
     return Markup(draw(chart))
 
 
+def last_held(history: Sequence[Activation | Refusal], version: int | None) -> str | None:
+    """Return for how long a version was active the last time, and until when."""
+    entries = [entry for entry in history if isinstance(entry, Activation)]
+    for later, entry in pairwise(entries):
+        if version is not None and entry.version == version:
+            held = lasting((later.at - entry.at).total_seconds())
+            return f"for {held} until {minute(later.at)} UTC"
+    return None
+
+
 def warm_up() -> None:
     """Draw something, so that what draws is ready."""
     empty: dict[str, Any] = {"mark": "point", "data": {"values": []}}
@@ -104,6 +126,12 @@ def verdict(difference: Any) -> str:
     return f"{mark(difference)} {verdict_text(difference)}"
 
 
+def count_servers(registry: Registry, alias: str) -> int:
+    """Return how many servers follow an alias; 0 where that cannot be known now."""
+    servers, _ = trying(lambda: registry.servers(alias))
+    return len(servers or ())
+
+
 def trying(ask: Any) -> tuple[Any, DetentError | None]:
     """Return what `ask` answers, or the error that it raises."""
     try:
@@ -112,7 +140,61 @@ def trying(ask: Any) -> tuple[Any, DetentError | None]:
         return None, error
 
 
+def signal_name(name: str) -> str:
+    """Return the name of something that a rollout watches, in words."""
+    return name.replace("_", " ")
+
+
+def found(signal: Signal) -> str:
+    """Return what is known of something that a rollout watches, with its sign."""
+    if signal.verdict == "open" and signal.name == "split":
+        return "● as meant"
+    if signal.verdict == "open" and signal.phase is Phase.FULL:
+        return "● has not become worse"
+    return {
+        "harm": "✗ beyond the limit",
+        "broken": "✗ cannot be believed",
+        "safe": "✓ within the limit",
+        "drift": "! moved",
+    }.get(signal.verdict, "● not decided yet")
+
+
+def spaced(type: str) -> str:
+    """Return the type of an event in words.
+
+    Examples
+    --------
+    >>> spaced("AliasRolledBack")
+    'alias rolled back'
+    """
+    return re.sub(r"(?<!^)([A-Z])", r" \1", type).lower()
+
+
+def moved(event: Event) -> str:
+    """Return what an event says of versions: the one before, and the one from then on."""
+    body = event.body
+    new = body.get("version") or body.get("candidate")
+    old = body.get("previous") if "previous" in body else body.get("baseline")
+    texts = [f"v{number}" for number in (old, new) if number]
+    if "previous" in body and not new and old:
+        texts.append("no version")
+    return " → ".join(texts) or "–"
+
+
+def reason(event: Event) -> str | None:
+    """Return why something was done, as whoever did it said."""
+    said = (event.body.get(name) for name in ("reason", "why", "note", "override"))
+    return next((text for text in said if isinstance(text, str) and text), None)
+
+
 FILTERS = {
+    "moved": moved,
+    "reason": reason,
+    "spaced": spaced,
+    "found": found,
+    "percent": percent,
+    "points": points,
+    "signal": signal_name,
     "ago": ago,
     "drawing": drawing,
     "minute": minute,

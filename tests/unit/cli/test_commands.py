@@ -263,6 +263,13 @@ def test_policy_and_gate(run: Run, registry: detent.Registry, tmp_path: Path) ->
     assert run("policy", "set", "churn@production", "bad.toml").code == 2
 
 
+def test_audit_of_one_type(run: Run, registry: detent.Registry) -> None:
+    found = json.loads(run("audit", "--type", "AliasActivated", "--json").out)["events"]
+    types = [event.type for event in registry.audit()]
+    assert len(found) == types.count("AliasActivated") > 0
+    assert {event["type"] for event in found} == {"AliasActivated"}
+
+
 def test_audit(run: Run, registry: detent.Registry) -> None:
     assert rows(run("audit", "--limit", "1").out)[1][3] == "AliasActivated"
     assert rows(run("audit", "--by", "nobody").out)[1:] == []

@@ -5,6 +5,7 @@ import sys
 from io import StringIO
 from pathlib import Path
 
+import msgspec
 import pytest
 from tests.unit.cli.conftest import Run
 from tests.unit.rollout.test_predictions import make_record
@@ -71,6 +72,42 @@ def test_what_cannot_be_done_is_said(
     assert says in result.err
 
 
+def test_inputs_that_moved_are_a_table(run: Run, folder: detent.Registry) -> None:
+    from detent.domain.rollout import Drift, FeatureDrift
+    from detent.metadata.rollouts import Progress
+
+    rollout = folder.start_rollout("churn/3", "production")
+    moved = FeatureDrift(
+        name="age",
+        distance=0.3125,
+        chance=0.0625,
+        cells=("below 64", "64 and above", "missing"),
+        before=(0.9, 0.1, 0.0),
+        now=(0.69, 0.31, 0.0),
+    )
+    drift = Drift(
+        reference="holdout (evaluation 1)",
+        n_reference=2000,
+        n=800,
+        n_features=13,
+        n_moved=1,
+        features=(moved,),
+    )
+    with folder._stores.metadata.write() as tables:
+        state = {"drift": msgspec.to_builtins(drift), "counts": {"n_labels": 3, "paired": {}}}
+        tables.put_progress(
+            Progress(rollout=rollout.id, revision=1, driver=None, driven_until_us=0, state=state),
+            expected=0,
+        )
+    shown = folder.rollout(rollout.id)
+    assert (shown.drift, shown.counts) == (drift, {"n_labels": 3})
+    lines = run("rollout", "status", str(rollout.id)).out.splitlines()
+    assert "INPUT\tDISTANCE\tBY CHANCE\tMOVED MOST" in lines
+    assert "age\t0.3125\t0.0625\tbelow 64: 90% → 69%" in lines
+    body = json.loads(run("rollout", "status", str(rollout.id), "--json").out)
+    assert body["rollout"]["drift"]["features"][0]["cells"][1] == "64 and above"
+
+
 def test_watching_ends_with_the_rollout(run: Run, folder: detent.Registry) -> None:
     """Where the rows are the watch itself drives; failures that were kept roll it back."""
     rollout = folder.start_rollout("churn/3", "production", labels="none")
@@ -86,6 +123,9 @@ def test_watching_ends_with_the_rollout(run: Run, folder: detent.Registry) -> No
     assert "✗ shadow: error_rate +100 pt" in shown
     assert "decision 1" in shown
     assert "fail" in run("decision", "1").out
+    told = run("history", "churn@production").out  # nothing passed a gate
+    assert "decision 1: error_rate +100 pt" in told
+    assert "gate passed" not in told
     assert run("rollout", "status", "1", "--watch").code == 6
 
 

@@ -76,7 +76,7 @@ def test_without_labels_it_waits_and_says_what_for(
     record(rollout, 700)
     clock.pass_(7200)
     (wait,) = drive(registry).waits_for
-    assert "more labels (0 so far)" in wait
+    assert "more requests with labels (0 labels so far)" in wait
 
 
 def test_labels_are_needed_of_disagreements_only(

@@ -144,3 +144,17 @@ def test_files_of_labels(registry: Registry, rollout: Rollout, tmp_path: Path) -
         registry.feedback(tmp_path / "missing.csv")
     with pytest.raises(InvalidError, match="line 1"):
         registry.feedback([{"label": 1}])
+
+
+def test_labels_in_the_order_of_their_coming_are_one_a_request(
+    predictions: Predictions, rollout: Rollout
+) -> None:
+    answers = [("1", None)] * 3
+    predictions.write(
+        [make_record(rollout, name, answers=answers, shadow_answers=answers) for name in "ab"]
+    )
+    for at_us, (name, row) in enumerate([("a", 2), ("b", 0), ("a", 0), ("b", 1)], start=1):
+        assert predictions.put_label("churn", name, row, "1", at_us=at_us)
+    found, last = predictions.rows_as_labelled(rollout.id, 0, limit=10)
+    assert [(row.request_id, row.row) for row in found] == [("a", 2), ("b", 0)]
+    assert predictions.rows_as_labelled(rollout.id, last, limit=10) == ([], last)

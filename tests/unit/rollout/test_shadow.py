@@ -4,6 +4,8 @@ import threading
 from types import SimpleNamespace
 from typing import Any, cast
 
+from tests.serving.conftest import wait_until
+
 from detent.rollout.shadow import Shadow, Shadowed
 from detent.runtime.slot import Slot
 
@@ -63,6 +65,18 @@ def test_too_many_are_dropped_and_counted() -> None:
     assert asked.shadow.n_dropped == 2
     gate.set()
     asked.wait_for(3)
+    asked.shadow.close()
+
+
+def test_it_is_busy_a_part_of_the_time() -> None:
+    gate = threading.Event()
+    asked = Asked(lambda rows: gate.wait(0.01), timeout_s=30, most_busy=0.008)
+    assert asked.ask()
+    asked.wait_for(1)  # it is due more than a second of rest
+    assert not asked.ask()
+    assert asked.shadow.n_dropped == 1
+    wait_until(asked.ask)
+    asked.wait_for(2)
     asked.shadow.close()
 
 

@@ -69,7 +69,12 @@ def test_a_rollout_from_afar(stores: Stores, url: str) -> None:
     register_bytes(stores, "wine", b"third wine")
     rollout = there.start_rollout("wine/4", "staging", canary="5%,50%", slo="20ms")
     assert here.rollout("wine@staging") == rollout
-    assert there.advance_rollout("wine@staging").weight == 0.05
+    assert there.rollout_course("wine@staging") == []
+    assert there.advance_rollout(rollout.id, expected=rollout.phase_us).weight == 0.05
+    with pytest.raises(ConflictError, match="moved to canary 5%"):
+        there.advance_rollout(rollout.id, expected=rollout.phase_us)
+    tag = ask(url, "GET", f"/api/v1/rollout?name={rollout.id}").headers["ETag"]
+    assert tag.strip('"').partition("-")[0] == str(here.rollout(rollout.id).phase_us)
     assert there.pause_rollout("wine@staging", reason="a holiday").why == "a holiday"
     assert there.resume_rollout("wine@staging").status == "running"
     assert there.labels_wanted("wine@staging") == []

@@ -37,6 +37,7 @@ ARRAYS = (
     "means",
     "power",
     "resampling",
+    "shift",
     "signs",
 )
 HEAVY = ("numpy", "scipy", "sklearn", "pandas", "msgspec")

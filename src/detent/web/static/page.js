@@ -1,9 +1,11 @@
-// Opens forms in a dialog, tells times in the reader's zone, and says when the page is out of date.
+// Opens forms in a dialog, tells times in the reader's zone, and keeps the page fresh.
 // Everything here is a convenience: without it the same forms are pages of their own.
 "use strict";
 
 const LOOK_MS = 2000;
 const state = document.getElementById("state");
+const live = document.querySelector("[data-live]");
+const asked = live ? live.dataset.live : "/changes.json";
 let tag = null, fails = 0, lastAnswer = new Date();
 
 // When pointed at, not before: telling 500 times takes a slow machine a second.
@@ -35,6 +37,7 @@ document.addEventListener("click", (event) => {
   const link = event.target.closest("a[data-dialog]");
   if (!link || event.ctrlKey || event.metaKey || event.shiftKey || event.button !== 0) return;
   event.preventDefault();
+  if (link.getAttribute("aria-disabled") === "true") return;
   openForm(link).catch(() => { location.href = link.href; });
 });
 
@@ -73,20 +76,47 @@ function say(text, isGone) {
   for (const button of document.querySelectorAll("form[method=post] button")) {
     button.disabled = isGone;
   }
+  for (const link of document.querySelectorAll("a[data-dialog]")) {
+    if (isGone) link.setAttribute("aria-disabled", "true");
+    else link.removeAttribute("aria-disabled");
+  }
+}
+
+// Puts the new content in the place of the old: what was open stays open, and the focus where it was.
+function refresh(html) {
+  const open = [...live.querySelectorAll("details[open] > summary")].map((one) => one.textContent);
+  const places = "a, button, summary, [tabindex]";
+  const at = [...live.querySelectorAll(places)].indexOf(document.activeElement);
+  const was = at < 0 ? "" : document.activeElement.textContent;
+  const page = new DOMParser().parseFromString(html, "text/html");
+  live.replaceChildren(...page.body.childNodes);
+  for (const one of live.querySelectorAll("details > summary")) {
+    if (open.includes(one.textContent)) one.parentElement.open = true;
+  }
+  const there = [...live.querySelectorAll(places)];
+  const next = at < 0 ? null : there[at]?.textContent === was ? there[at] : there.find((one) => one.textContent === was);
+  if (next) next.focus();
 }
 
 async function look() {
   if (document.visibilityState === "visible") {
     try {
-      const answer = await fetch("/changes.json", { cache: "no-store", headers: tag ? { "If-None-Match": tag } : {} });
+      const answer = await fetch(asked, { cache: "no-store", headers: tag ? { "If-None-Match": tag } : {} });
+      if (answer.status >= 500) throw new Error(answer.statusText);
+      if (answer.redirected) { location.reload(); return; } // to where one signs in
       lastAnswer = new Date();
-      if (answer.status === 200) {
-        const found = answer.headers.get("ETag");
-        if (tag !== null && found !== tag) say("Something has changed since this page was opened. Reload to see it.", false);
-        tag = tag ?? found;
-      }
       if (fails) say("", false);
       fails = 0;
+      if (answer.status === 200) {
+        const found = answer.headers.get("ETag");
+        if (!live) {
+          if (tag !== null && found !== tag) say("Something has changed since this page was opened. Reload to see it.", false);
+          tag = tag ?? found;
+        } else if (!document.querySelector("dialog[open]")) {
+          refresh(await answer.text());
+          tag = found;
+        }
+      }
     } catch {
       fails += 1;
       say(`Not updating: no answer since ${lastAnswer.toLocaleTimeString()}. Trying again.`, true);
