@@ -6,6 +6,9 @@ from detent.domain.server import Server
 from detent.metadata.servers import ServerTables
 from detent.metadata.statements import Connection
 
+# The clocks of many machines need not agree: leases are measured by the database's.
+_CLOCK = "CAST(extract(epoch FROM statement_timestamp()) * 1000000 AS BIGINT)"
+
 
 class PostgresServers:
     """The table, on connections borrowed for one statement each.
@@ -15,7 +18,7 @@ class PostgresServers:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._tables = ServerTables(connection)
+        self._tables = ServerTables(connection, clock=_CLOCK)
 
     @property
     def doors(self) -> None:
