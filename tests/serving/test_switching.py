@@ -24,7 +24,7 @@ def load_on(server: Server, connections: int = 8) -> Load:
     import json
 
     body = json.dumps(tensor()).encode()
-    return Load("127.0.0.1", server.port, "/v2/models/churn/infer", body, connections=connections)
+    return Load(server.host, server.port, "/v2/models/churn/infer", body, connections=connections)
 
 
 def late(records: list[Record], moves: list[tuple[float, float, int]]) -> list[Record]:
