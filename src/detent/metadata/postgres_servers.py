@@ -37,9 +37,9 @@ class PostgresServers:
         """Remove the rows of a process that answers no more."""
         self._tables.remove_servers(id)
 
-    def remove_lapsed_servers(self, *, before_us: int) -> None:
-        """Remove the rows whose lease ended before a time."""
-        self._tables.remove_lapsed_servers(before_us=before_us)
+    def remove_lapsed_servers(self, *, for_s: float) -> None:
+        """Remove the rows whose lease ended so many seconds ago."""
+        self._tables.remove_lapsed_servers(for_s=for_s)
 
     def change_counter(self) -> int:
         """Return a number made of what servers last said: few rows, and no clock to agree on."""

@@ -74,11 +74,11 @@ class ServerTables(Statements):
         """Remove the rows of a process that answers no more."""
         self._all("DELETE FROM server WHERE id = :id", id=id)
 
-    def remove_lapsed_servers(self, *, before_us: int) -> None:
-        """Remove the rows whose lease ended before a time."""
+    def remove_lapsed_servers(self, *, for_s: float) -> None:
+        """Remove the rows whose lease ended so many seconds ago."""
         self._all(
-            f"DELETE FROM server WHERE lease_until < :before - :now + {self._clock}",
-            before=before_us,
+            f"DELETE FROM server WHERE lease_until < {self._clock} - :past",
+            past=round(for_s * 1e6),
             now=to_us(utc_now()),
         )
 

@@ -87,10 +87,10 @@ class SqliteServers:
         self._check_file()
         self._run(lambda tables: tables.remove_servers(id))
 
-    def remove_lapsed_servers(self, *, before_us: int) -> None:
-        """Remove the rows whose lease ended before a time."""
+    def remove_lapsed_servers(self, *, for_s: float) -> None:
+        """Remove the rows whose lease ended so many seconds ago."""
         self._check_file()
-        self._run(lambda tables: tables.remove_lapsed_servers(before_us=before_us))
+        self._run(lambda tables: tables.remove_lapsed_servers(for_s=for_s))
 
     def change_counter(self) -> int:
         """Return a number that is another one after any write, of this or another process."""

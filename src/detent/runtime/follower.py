@@ -13,7 +13,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from detent.domain.alias import Activation, rollback_target
-from detent.domain.clock import to_us
 from detent.domain.reference import Reference
 from detent.domain.server import Server
 from detent.errors import DetentError, UnavailableError
@@ -36,7 +35,7 @@ _RENEWALS = 3  # of a lease, in its time: two may fail
 _PREPARE_AFTER_S = 0.05
 _RETRY_S = 10.0  # until a version that did not load is tried again
 _BLOCKED_S = 0.1  # the longest that an answer waits for a look that is under way
-_KEEP_LAPSED = timedelta(hours=1)  # rows of processes that nobody heard of are shown so long
+_KEEP_LAPSED_S = 3600.0  # rows of processes that nobody heard of are shown so long
 
 Tell = Callable[[str, dict[str, object]], None]  # what happened, and to what
 
@@ -125,8 +124,7 @@ class Follower:
         every_s = min(_HEARD_S, self._lease_s / (2 * _RENEWALS))
         self._end_listening = metadata.listen(self._hear, every_s=every_s)
         with suppress(UnavailableError):
-            lapsed = to_us(self._stores.clock() - _KEEP_LAPSED)
-            metadata.servers.remove_lapsed_servers(before_us=lapsed)
+            metadata.servers.remove_lapsed_servers(for_s=_KEEP_LAPSED_S)
             sweep_doors(metadata.servers.doors, {s.id for s in metadata.servers.list_servers()})
 
     def _glance(self, deployment: Deployment) -> None:

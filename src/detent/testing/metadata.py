@@ -22,7 +22,7 @@ from typing import Any
 
 import pytest
 
-from detent.domain.clock import from_us, to_us, utc_now
+from detent.domain.clock import from_us, utc_now
 from detent.domain.events import EventType, check_chain
 from detent.domain.evidence import Evaluation
 from detent.domain.rollout import Phase, Plan, Rollout, RolloutStatus
@@ -376,9 +376,15 @@ class MetadataContract:
             servers.put_server(replace_value(told, heard_at=now, lease_until=now + hour))
         servers.remove_servers("a")
         assert [server.id for server in servers.list_servers()] == ["b"]
-        servers.remove_lapsed_servers(before_us=to_us(now))
+        servers.remove_lapsed_servers(for_s=0)
         assert [server.id for server in servers.list_servers()] == ["b"]
-        servers.remove_lapsed_servers(before_us=to_us(now + 2 * hour))
+        told = _server("c")
+        servers.put_server(replace_value(told, heard_at=now, lease_until=now - hour))
+        servers.remove_lapsed_servers(for_s=7200)
+        assert [server.id for server in servers.list_servers()] == ["b", "c"]
+        servers.remove_lapsed_servers(for_s=1800)
+        assert [server.id for server in servers.list_servers()] == ["b"]
+        servers.remove_lapsed_servers(for_s=-7200)
         assert servers.list_servers() == []
 
     def test_a_lease_lasts_as_long_for_whoever_looks(self, metadata: Metadata) -> None:
