@@ -163,7 +163,7 @@ class Follower:
                 with self._lock:
                     self._follow()
                 self._seen.counter = counter
-                self._can("look")
+            self._can("look")
         except DetentError as error:  # not even a damaged registry stops what answers
             self._cannot_now("look", error)
             return False
