@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 
 import pytest
-from tests.servers import ceph, postgres
+from tests.servers import azurite, ceph, postgres
+from tests.servers.azurite import Azurite
 from tests.servers.ceph import S3, Bucket
 from tests.servers.processes import NoServerError
 
@@ -43,3 +44,13 @@ def bucket(shared_bucket: tuple[S3, Bucket], monkeypatch: pytest.MonkeyPatch) ->
         monkeypatch.setenv(name, text)
     made.empty()
     return made
+
+
+@pytest.fixture(scope="session")
+def azure() -> Iterator[Azurite]:
+    """Return an emulator of Azure's blob storage."""
+    try:
+        with azurite.azurite() as made:
+            yield made
+    except NoServerError as error:
+        pytest.skip(f"NOT TESTED: no Azure here: {error}")

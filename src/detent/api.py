@@ -122,7 +122,7 @@ class Route:
         answer = self.hints["return"]
         if not self.is_list:
             return answer
-        cursor = self.hints[self.cursor] if self.cursor else None
+        cursor = self.hints[self.cursor] | None if self.cursor else None
         return msgspec.defstruct(
             f"{self.title}Page", [("items", answer), ("next", cursor, None)], kw_only=True
         )
@@ -207,6 +207,18 @@ ROUTES: dict[str, Route] = {
         _question("verify", "/verify", Role.CONTRIBUTOR),
         _post("record_repair", "/repairs", Role.ADMIN),
         _post("prune", "/prune", Role.ADMIN),
+        # A copy to or from another place. The journal holds what only admins may see of tokens.
+        Route(
+            name="links",
+            method="GET",
+            path="/copy/journal",
+            role=Role.ADMIN,
+            cursor="after",
+            cursor_of="seq",
+        ),
+        _post("receive", "/copy/journal", Role.ADMIN),
+        Route(name="needed_blobs", method="GET", path="/copy/blobs", role=Role.ADMIN),
+        _question("stored_blobs", "/copy/stored", Role.ADMIN),
         Route(name="tokens", method="GET", path="/tokens", role=Role.ADMIN),
         _post("create_token", "/tokens", Role.ADMIN),
         Route(name="revoke_token", method="DELETE", path="/tokens/{id}", role=Role.ADMIN),

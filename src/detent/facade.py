@@ -1221,7 +1221,7 @@ class Registry:
         """
         from detent.registry.copy import copy
 
-        return copy(self._stores, target._stores, dry_run=dry_run, progress=progress)
+        return copy(self._operations, target._operations, dry_run=dry_run, progress=progress)
 
     def prune(self, *, grace_s: float = 3600.0, dry_run: bool = False) -> PruneReport:
         """Remove bytes that no version and no evaluation reaches. Cannot be undone.

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from detent.charts.chart import Chart
     from detent.domain.access import NewToken, Token
     from detent.domain.alias import Activation, AliasStatus, Hold, Move
-    from detent.domain.events import Event
+    from detent.domain.events import Event, Link
     from detent.domain.evidence import (
         Approval,
         Comparison,
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from detent.domain.manifest import Manifest
     from detent.domain.report import (
         JournalReport,
+        NeededBlob,
         PruneReport,
         Registration,
         VerifyReport,
@@ -529,6 +530,36 @@ class Operations:
         from detent.registry.record import record_repair
 
         record_repair(self.stores, digests)
+
+    def links(self, *, after: int = 0, limit: int | None = None) -> list[Link]:
+        """Return the journal's events as the chain sees them, oldest first, those behind `after`.
+
+        With the bytes they are all that a copy needs: the rows are what they tell.
+        """
+        from detent.registry.copy import links
+
+        return links(self.stores, after=after, limit=limit)
+
+    def needed_blobs(self) -> list[NeededBlob]:
+        """Return every blob that the registry reaches, once, with its size."""
+        from detent.registry.copy import needs
+
+        return needs(self.stores)
+
+    def stored_blobs(self, digests: Sequence[str]) -> dict[str, int]:
+        """Return the sizes in bytes of those of some blobs that are stored."""
+        from detent.registry.copy import stored
+
+        try:
+            return stored(self.stores, digests)
+        except NotFoundError:
+            return {}
+
+    def receive(self, journal: str) -> JournalReport:
+        """Write events of another registry, which a blob holds, and all rows as they tell."""
+        from detent.registry.copy import receive
+
+        return receive(self.stores, journal)
 
     def prune(self, *, grace_s: float = 3600.0, dry_run: bool = False) -> PruneReport:
         """Remove bytes that no version and no evaluation reaches."""

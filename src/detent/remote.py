@@ -103,7 +103,7 @@ class RemoteOperations(Operations):
     def stores(self) -> Stores:
         """Refused: the stores are the server's."""
         raise InvalidError(
-            f"copying and serving need the stores themselves, and those of {self.location} are its"
+            f"serving needs the stores themselves, and those of {self.location} are its"
             " server's own; nothing was changed",
             hint="run it where they are, with their folder or `postgresql://…` as the URL",
         )

@@ -5,7 +5,9 @@ import stat
 from collections.abc import Callable
 from pathlib import Path
 
+import obstore
 import pytest
+from tests.servers.azurite import Azurite
 from tests.servers.ceph import Bucket
 
 from detent.blobs.base import Blobs, put
@@ -75,3 +77,28 @@ class TestRemoteBlobs(BlobsContract):
     @pytest.fixture
     def spoil(self, bucket: Bucket) -> Callable[[str, bytes], None]:
         return bucket.spoil
+
+
+@pytest.mark.integration
+class TestAzureBlobs(BlobsContract):
+    @pytest.fixture
+    def place(self, azure: Azurite, monkeypatch: pytest.MonkeyPatch) -> str:
+        for name, text in azure.environment.items():
+            monkeypatch.setenv(name, text)
+        return azure.new_container()
+
+    @pytest.fixture
+    def blobs(self, place: str) -> Blobs:
+        return RemoteBlobs(place)
+
+    @pytest.fixture
+    def reopen(self, place: str) -> Callable[[], Blobs]:
+        return lambda: RemoteBlobs(place)
+
+    @pytest.fixture
+    def spoil(self, place: str) -> Callable[[str, bytes], None]:
+        def replace(digest: str, data: bytes) -> None:
+            store = RemoteBlobs(place)._store
+            obstore.put(store, f"sha256/{digest[7:9]}/{digest[9:]}", data)
+
+        return replace

@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,17 +20,23 @@ from detent import (
     ConflictError,
     CorruptError,
     NotFoundError,
+    RefusedError,
     Registry,
     UnavailableError,
     connect,
 )
-from detent.blobs.base import BlobWriter
+from detent.blobs.base import BlobWriter, put
 from detent.blobs.local import LocalBlobs
 from detent.blobs.memory import MemoryBlobs
 from detent.cli import main
+from detent.domain.events import Link
 from detent.metadata.sqlite import SqliteMetadata
+from detent.registry.copy import encode
 from detent.registry.stores import Stores
+from detent.remote import RemoteOperations
+from detent.server.app import make_app
 from detent.testing.registries import live_through_everything, register_bytes, stores_on
+from detent.testing.servers import serving
 
 Place = Callable[[], Registry]
 
@@ -122,6 +129,97 @@ def test_there_and_back(
         back.copy_to(there)
 
 
+@pytest.fixture
+def server() -> Iterator[str]:
+    """Return the URL of a server of a new registry."""
+    with serving(make_app(stores_on(SqliteMetadata(None), MemoryBlobs()))) as url:
+        yield url
+
+
+def behind(url: str, token: str | None = None) -> Registry:
+    return Registry(RemoteOperations(url, user="ana", token=token))
+
+
+def receive(url: str, links: list[Link]) -> None:
+    there = behind(url)._operations
+    there.receive(put(there.blobs, encode(links)))
+
+
+def test_there_and_back_through_servers(source: Registry, server: str, tmp_path: Path) -> None:
+    there, back = behind(server), connect(tmp_path / "back")
+    plan = source.copy_to(there, dry_run=True)
+    assert there.models() == []
+    assert source.copy_to(there) == plan
+    check_same(source, there)
+    again = source.copy_to(there)
+    assert (again.n_blobs, again.size_bytes, again.n_events) == (0, 0, 0)
+    assert there.copy_to(back).head == plan.head
+    check_same(source, back)
+    register_bytes(source._stores, "fraud", b"one more", note="after the copy")
+    source.rollback("fraud@production")
+    for target in (there, back):
+        report = source.copy_to(target)
+        assert (report.n_blobs, report.n_events) == (2, 2)
+        check_same(source, target)
+    there.note("fraud/1", "its own")
+    assert there.audit(verify=True).problems == ()
+    with pytest.raises(ConflictError, match="has a history of its own; nothing was copied"):
+        source.copy_to(there)
+    back.close()
+
+
+def test_a_copy_to_a_server_that_breaks_off_goes_on(source: Registry, server: str) -> None:
+    n_blobs = source.copy_to(behind(server), dry_run=True).n_blobs
+    told: list[int] = []
+
+    def stop(n_bytes: int) -> None:
+        told.append(n_bytes)
+        if len(told) == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        source.copy_to(behind(server), progress=stop)
+    assert behind(server).models() == []
+    report = source.copy_to(behind(server))
+    assert report.n_known_blobs > 0
+    assert report.n_blobs + report.n_known_blobs == n_blobs
+    check_same(source, behind(server))
+
+
+def test_a_copy_has_the_tokens_of_its_source(source: Registry, server: str) -> None:
+    """Whoever is admin there is so here; and only they may copy."""
+    admin = source.create_token("root", role="admin").secret
+    reader = source.create_token("rea", role="reader").secret
+    source.copy_to(behind(server))
+    with pytest.raises(RefusedError, match="asks for a token"):
+        source.copy_to(behind(server))
+    for token in (reader, "wrong"):
+        with pytest.raises(RefusedError):
+            behind(server, token).copy_to(Registry(stores_on(SqliteMetadata(None), MemoryBlobs())))
+    source.note("fraud/1", "seen again")
+    assert source.copy_to(behind(server, admin)).n_events == 1
+    check_same(source, behind(server, admin))
+
+
+def test_a_server_keeps_no_journal_that_is_none(source: Registry, server: str) -> None:
+    links = source._operations.links()
+    source.copy_to(behind(server))
+    before = behind(server).audit()
+    (forged,) = [link for link in source._operations.links(after=len(links) - 1)]
+    new = [replace(forged, seq=len(links) + 1, previous=forged.digest, actor="eve")]
+    for sent in (new, links[:3], links[5:7]):
+        with pytest.raises((ConflictError, CorruptError)):
+            receive(server, sent)
+    assert behind(server).audit() == before
+    assert behind(server).audit(verify=True).problems == ()
+
+
+def test_a_server_names_no_blob_that_it_has_not(source: Registry, server: str) -> None:
+    with pytest.raises(ConflictError, match="before a row could name them; no row was copied"):
+        receive(server, source._operations.links())
+    assert behind(server).models() == []
+
+
 def test_a_place_with_a_history_of_its_own_is_left_alone(
     source: Registry, places: Callable[[str], Registry]
 ) -> None:
@@ -169,7 +267,7 @@ class TestInterrupted:
             with pytest.raises(UnavailableError, match="no room"):
                 source.copy_to(Registry(stores))
             assert len(target.sent) == i + 1
-        target.room = 1
+        target.room = 2  # for the journal, too
         report = source.copy_to(Registry(stores))
         assert (report.n_blobs, report.n_known_blobs) == (1, n_blobs - 1)
         assert sorted(target.sent) == sorted(set(target.sent))

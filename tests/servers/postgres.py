@@ -21,10 +21,11 @@ PATIENCE_S = 30.0
 
 
 class PostgresServer:
-    """A server of our own, reached through a socket in its folder."""
+    """A server of our own, reached through a socket in its folder, and at an address if given."""
 
-    def __init__(self, *, is_durable: bool = True) -> None:
+    def __init__(self, *, is_durable: bool = True, address: str = "", port: int = 5432) -> None:
         self._is_durable = is_durable
+        self._address, self._port = address, port
         self.folder = processes.make_folder("detent-pg-")
         data = self.folder / "data"
         options = ("--auth=trust", "--username=detent", "--encoding=UTF8", "--no-sync")
@@ -34,6 +35,9 @@ class PostgresServer:
                 processes.as_other_user([self._binaries / "initdb", "-D", data, *options]),
                 folder=self.folder,
             )
+            if address:
+                with (data / "pg_hba.conf").open("a") as stream:
+                    stream.write(f"host all all {address}/24 trust\n")
             self.start()
         except BaseException:
             processes.remove(self.folder)
@@ -41,7 +45,12 @@ class PostgresServer:
 
     @property
     def url(self) -> str:
-        return f"postgresql://detent@/postgres?host={self.folder}"
+        return f"postgresql://detent@/postgres?host={self.folder}&port={self._port}"
+
+    @property
+    def distant_url(self) -> str:
+        """How other hosts reach it."""
+        return f"postgresql://detent@{self._address}:{self._port}/postgres"
 
     def _reachable(self, binaries: Path) -> Path:
         """Return a folder of the same programs that the server's user can reach."""
@@ -61,7 +70,8 @@ class PostgresServer:
     def start(self) -> None:
         """Start it (again), and wait until it answers."""
         settings = {
-            "listen_addresses": "",
+            "listen_addresses": self._address,
+            "port": self._port,
             "unix_socket_directories": self.folder,
             "max_connections": 200,
             # A process that is killed loses nothing that it gave to the system.

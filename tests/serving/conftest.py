@@ -112,6 +112,7 @@ class Server:
     process: subprocess.Popen[str]
     port: int
     log: Path
+    host: str = "127.0.0.1"
 
     def ask(
         self,
@@ -120,7 +121,7 @@ class Server:
         body: bytes | str | dict[str, Any] | None = None,
         headers: dict[str, str] | None = None,
     ) -> Answer:
-        connection = HTTPConnection("127.0.0.1", self.port, timeout=60)
+        connection = HTTPConnection(self.host, self.port, timeout=60)
         try:
             data = json.dumps(body) if isinstance(body, dict) else body
             # What is too large is answered before all of it was sent.

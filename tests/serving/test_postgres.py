@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
+from datetime import timedelta
 from pathlib import Path
 
 import psycopg
@@ -13,7 +14,12 @@ from tests.serving.conftest import Starter, rows, tensor, wait_until
 from tests.serving.test_switching import late, load_on, switch
 
 import detent
+from detent.domain.clock import utc_now
+from detent.domain.reference import parse_reference
 from detent.metadata.postgres import PostgresMetadata
+from detent.registry.stores import Stores
+from detent.runtime.follower import LEASE_S
+from detent.runtime.live import Live
 
 pytestmark = pytest.mark.integration
 
@@ -115,6 +121,26 @@ def test_machines_roll_out_together(
     wait_until(lambda: shared.rollout(rollout.id).has_ended, seconds=60)
     entry = shared.status("churn@production").activation
     assert (entry.version, entry.by) == (2, "auto (policy rule wrong_answers)")
+
+
+@pytest.mark.parametrize("hours", [-24, 24])
+def test_clocks_need_not_agree(shared: detent.Registry, hours: int) -> None:
+    """A lease is as long for a server whose clock is a day off, and is not taken for ended."""
+    stores = shared._stores
+    wrong = Stores(
+        metadata=stores.metadata,
+        open_blobs=lambda: stores.blobs,
+        actor="bo",
+        clock=lambda: utc_now() + timedelta(hours=hours),
+    )
+    with Live(wrong, parse_reference("churn@production")) as live:
+        (server,) = shared.servers()
+        assert abs(server.heard_at - utc_now()) < timedelta(seconds=60)
+        assert server.lease_until - server.heard_at == timedelta(seconds=LEASE_S)
+        found = shared.rollback("churn@production", wait_s=60).confirmation
+        assert found is not None
+        assert (found.confirmed, found.servers) == (1, 1)
+        assert live.version.number == 1
 
 
 def test_switches_under_load(shared: detent.Registry, start: Starter, tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ def load_on(server: Server, connections: int = 8) -> Load:
     import json
 
     body = json.dumps(tensor()).encode()
-    return Load("127.0.0.1", server.port, "/v2/models/churn/infer", body, connections=connections)
+    return Load(server.host, server.port, "/v2/models/churn/infer", body, connections=connections)
 
 
 def late(records: list[Record], moves: list[tuple[float, float, int]]) -> list[Record]:
@@ -226,7 +226,7 @@ def _wrongly_signed(registry: detent.Registry) -> str:
 def test_a_candidate_that_cannot_answer_changes_nothing(
     registry: detent.Registry, start: Starter, modules: Path, fault: str
 ) -> None:
-    import broken  # type: ignore[import-not-found]  # written by the fixture
+    import broken  # written by the fixture
 
     X = rows()[0][:5]
     if fault == "answers wrongly":

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from detent.cli.output import Cell, lasting, number, reason_or_none, since, when
 from detent.cli.running import Call, Command
-from detent.cli.servers import describe, say_problems
+from detent.cli.servers import describe, find_servers, say_problems
 from detent.domain.alias import Activation
 from detent.domain.clock import format_time, parse_time, utc_now
 
@@ -30,7 +30,7 @@ def _status_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _status(call: Call) -> None:
     found = call.registry.list_status(call.name, at=call.at)
-    servers = call.registry.servers(call.name) if call.at is None else []
+    servers = find_servers(call, call.name) if call.at is None else []
     rollouts = call.registry.rollouts(call.name, running=True) if call.at is None and found else []
     call.output.fields(aliases=found, servers=servers, rollouts=rollouts)
     if call.at is not None and call.name and "@" in call.name:
@@ -42,16 +42,16 @@ def _status(call: Call) -> None:
             ("MODEL", "ALIAS", "ACTIVE", "SINCE", "BY", "WHY", "HOLD", "SERVERS", "ROLLOUT"),
             [_status_row(item, servers, rollouts, now) for item in found],
         )
-    say_problems(call, servers)
+    say_problems(call, servers or [])
     if not found:
         call.output.aside("no alias holds a version yet: `detent activate MODEL/1 production`")
 
 
 def _status_row(
-    item: AliasStatus, servers: list[Server], rollouts: list[Rollout], now: datetime
+    item: AliasStatus, servers: list[Server] | None, rollouts: list[Rollout], now: datetime
 ) -> tuple[Cell, ...]:
     entry = item.activation
-    following = [s for s in servers if (s.model, s.alias) == (item.model, item.alias)]
+    following = servers and [s for s in servers if (s.model, s.alias) == (item.model, item.alias)]
     return (
         item.model,
         item.alias,
@@ -60,7 +60,7 @@ def _status_row(
         entry.by,
         _why(entry),
         "on hold" if item.hold else "-",
-        describe(following, entry),
+        describe(following, entry, now),
         next((f"v{r.candidate} {r.where}" for r in rollouts if r.name == item.name), "-"),
     )
 

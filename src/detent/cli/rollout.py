@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from detent.cli.output import Cell, lasting
 from detent.cli.running import Call, Command
-from detent.cli.servers import followed, say_behind
+from detent.cli.servers import find_servers, followed, say_behind
 from detent.domain.clock import format_time, utc_now
 from detent.errors import InvalidError, NotFoundError
 
@@ -111,14 +111,15 @@ def _start(call: Call) -> int:
     would = "would start" if call.dry_run else "started"
     call.output.good(f"{would}: {_headline(rollout)}")
     if not call.dry_run:
-        n = len(call.registry.servers(rollout.name))
+        servers = find_servers(call, rollout.name)
+        n = 0 if servers is None else len(servers)
         if n:
             verb = "follow" if n > 1 else "follows"
             call.output.aside(
                 f"  {n} process{'es' if n > 1 else ''} {verb} {rollout.name}: servers take"
                 " part, processes of your own if they said `follow(…, rollouts=True)`"
             )
-        else:
+        elif servers is not None:
             call.output.aside(f"  no server answers {rollout.name} yet: `detent serve`")
         call.output.aside(f"  see it: detent rollout status {rollout.name}")
         call.output.aside(f"  undo: detent rollout stop {rollout.name}")

@@ -42,6 +42,7 @@ def _serve(call: Call) -> None:
     from detent.inference.engine import parse_aliases
     from detent.inference.options import ServeOptions
     from detent.inference.serve import serve
+    from detent.settings import read_settings
 
     aliases = parse_aliases(call.names)
     for alias in aliases:
@@ -55,8 +56,9 @@ def _serve(call: Call) -> None:
     ):
         if value < least:
             raise InvalidError(f"{name} is {value}: at least {least} is expected")
+    settings = read_settings(url=call.url, user=call.user)
     options = ServeOptions(
-        url=call.registry.location,
+        url=settings.url,  # as it was given: what is shown of it has lost its parameters
         user=call.registry.user,
         aliases=aliases,
         host=call.host,

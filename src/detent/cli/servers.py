@@ -10,7 +10,7 @@ from detent.cli.running import Call
 from detent.domain.alias import Activation
 from detent.domain.clock import utc_now
 from detent.domain.server import Server
-from detent.errors import InvalidError
+from detent.errors import InvalidError, UnavailableError
 
 NOT_FOLLOWED = 8  # the exit code: the change was made, and a server did not answer for it
 
@@ -42,41 +42,59 @@ def followed(entry: Activation) -> str:
 
 def say_behind(call: Call, entry: Activation) -> int:
     """Name the servers that do not answer as an entry says; return the exit code."""
-    if entry.confirmation is None or entry.confirmation.is_complete:
+    found = entry.confirmation
+    if found is None:
         return 0
     now = utc_now()
-    for server in entry.confirmation.behind:
+    for server in (*found.behind, *found.silent):
         call.output.warn(f"`{server.name}` {_still(server, entry.entry, now)}")
+    for server in found.stopped:
+        call.output.aside(f"  `{server.name}` {_still(server, entry.entry, now)}")
+    if found.is_complete:
+        return 0
     call.output.aside(f"  see later: detent status {entry.name}")
     return NOT_FOLLOWED
 
 
 def _still(server: Server, entry: int, now: datetime) -> str:
-    heard = lasting(now - server.heard_at)
     if server.problem and server.problem_entry >= entry:
         why = server.problem
-    elif server.version is None:
-        why = "no answer yet to what it was told"
     else:
-        why = f"last heard {heard} ago"
-    answers = f"still answers with v{server.version}" if server.version else "answers nothing"
-    return f"{answers}: {why}"
+        why = f"last heard {lasting(now - server.heard_at)} ago"
+        if server.is_strict and server.lease_until > now:
+            left = lasting(server.lease_until - now)
+            why += f"; if that stays so, it stops answering in {left}"
+    return f"{server.answers(now)}: {why}"
 
 
-def describe(servers: list[Server], entry: Activation) -> str:
+def describe(servers: list[Server] | None, entry: Activation, now: datetime) -> str:
     """Return what the servers of an alias answer with, for a table.
 
     ``3 of 3`` when all do as the newest entry says; ``2 of 3 (web-1:812 v8)`` names the others.
     """
+    if servers is None:
+        return "not known"
     if not servers:
         return "-"
     behind = [server for server in servers if server.entry < entry.entry]
     text = f"{len(servers) - len(behind)} of {len(servers)}"
-    named = ", ".join(
-        f"{server.name} {f'v{server.version}' if server.version else 'nothing'}"
-        for server in behind
-    )
+    named = ", ".join(f"{server.name} {_shortly(server, now)}" for server in behind)
     return f"{text} ({named})" if behind else text
+
+
+def _shortly(server: Server, now: datetime) -> str:
+    if server.is_strict and server.lease_until < now:
+        return "stopped"
+    return f"v{server.version}" if server.version else "nothing"
+
+
+def find_servers(call: Call, name: str | None) -> list[Server] | None:
+    """Return the servers of aliases; None, and a warning, where they cannot be known now."""
+    try:
+        return list(call.registry.servers(name))
+    except UnavailableError as error:
+        call.output.warn(f"which servers answer with what is not known: {error.message}")
+        return None
 
 
 def say_problems(call: Call, servers: list[Server]) -> None:
@@ -87,8 +105,8 @@ def say_problems(call: Call, servers: list[Server]) -> None:
         if server.problem:
             call.output.warn(f"{name} {_still(server, server.problem_entry, now)}")
         elif server.lease_until < now:
-            heard = lasting(now - server.heard_at)
-            call.output.warn(f"{name} was last heard {heard} ago: changes do not wait for it")
+            what = _still(server, server.entry, now)
+            call.output.warn(f"{name} {what}; changes do not wait for it")
 
 
 def _seconds(text: str) -> float:

@@ -63,6 +63,19 @@ class BlobProblem:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NeededBlob:
+    """A blob that something reaches: what, and under which path.
+
+    ``size_bytes`` is what is stored of it, where that was asked for; None if it is missing.
+    """
+
+    digest: str
+    needed_by: str
+    path: str
+    size_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class VerifyReport:
     """The result of re-hashing stored bytes."""
 

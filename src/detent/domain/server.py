@@ -13,7 +13,11 @@ class Server:
     it has acknowledged: it answers as that entry says, and every answer that it began before is
     finished; 0 while it starts. ``problem`` says why it does not follow ``problem_entry``.
     ``place`` tells machines, and the spaces of process numbers on them, apart: where it is the
-    reader's own, ``pid`` can be looked up.
+    reader's own, ``pid`` can be looked up. One that ``is_strict`` answers nothing once its
+    lease has ended.
+
+    ``heard_at`` and ``lease_until`` are times of the reader's clock: however wrong it is, so much
+    time has passed since then, or is left.
     """
 
     id: str
@@ -28,11 +32,19 @@ class Server:
     lease_until: datetime
     problem: str | None = None
     problem_entry: int = 0
+    is_strict: bool = False
 
     @property
     def name(self) -> str:
         """How people tell it from others: ``host:pid``."""
         return f"{self.host}:{self.pid}"
+
+    def answers(self, now: datetime) -> str:
+        """Return what is known at a time of what it answers with, in words."""
+        if self.lease_until < now and self.is_strict:
+            return "has stopped answering"
+        version = f"v{self.version}" if self.version else "nothing"
+        return f"{'may still answer' if self.lease_until < now else 'still answers'} with {version}"
 
     def __repr__(self) -> str:
         """Return one line."""
@@ -44,19 +56,24 @@ class Server:
 class Confirmation:
     """Which servers answer as a change demands, when it returned.
 
-    ``servers`` counts those whose lease was alive, ``confirmed`` those that had acknowledged after
-    ``seconds``; ``behind`` holds the others. Without servers there is nothing to wait for.
+    ``servers`` counts those that may answer, ``confirmed`` those that had acknowledged after
+    ``seconds``. The others are named: ``behind`` are those that were waited for; ``silent`` those
+    that were not heard of until their lease ended, and may answer on with what they had.
+    ``stopped`` were not heard of either, and answer nothing, because they are strict: they are not
+    among ``servers``. Without servers there is nothing to wait for.
     """
 
     servers: int
     confirmed: int
     seconds: float
     behind: tuple[Server, ...] = ()
+    silent: tuple[Server, ...] = ()
+    stopped: tuple[Server, ...] = ()
 
     @property
     def is_complete(self) -> bool:
-        """Whether every server had acknowledged."""
-        return not self.behind
+        """Whether nobody can answer otherwise than the change demands."""
+        return not self.behind and not self.silent
 
 
 def sort_servers(

@@ -147,13 +147,7 @@ class Engine:
         DetentError
             If the model raised.
         """
-        follower = self.follower
-        if follower.is_strict and not follower.may_answer:
-            raise UnavailableError(
-                "the lease of this server has ended and cannot be renewed: it may have missed a"
-                " change, and does not answer",
-                hint="see `detent status`, and whether the registry can be written to",
-            )
+        self._check_lease()
         if version:  # whoever names one takes no part in a trial
             slot, role, key = deployment.acquire_active(), Role.ACTIVE, None
         else:
@@ -164,6 +158,11 @@ class Engine:
             tried = _begin(deployment, slot, role, asked, request_id, key)
             tensors = await self._by_candidate(tried, asked)
             if tensors is not None:
+                try:
+                    self._check_lease()
+                except UnavailableError:
+                    deployment.release(slot)
+                    raise
                 return tensors, slot
             # A trial is no reason to fail a request.
             failed, slot, role, key = tried, deployment.acquire_active(), Role.ACTIVE, None
@@ -175,10 +174,19 @@ class Engine:
             if failed is not None:  # the active version takes the request, so it is a good one
                 self._tell(failed)
             await self._ask(answered, methods, asked.tensors)
+            self._check_lease()  # it may have ended meanwhile, and a change be done with us
             return _to_tensors(methods, answered.answers), slot
         except BaseException:
             deployment.release(slot)
             raise
+
+    def _check_lease(self) -> None:
+        if self.follower.is_strict and not self.follower.may_answer:
+            raise UnavailableError(
+                "the lease of this server has ended and cannot be renewed: it may have missed a"
+                " change, and does not answer",
+                hint="see `detent status`, and whether the registry can be written to",
+            )
 
     async def _by_candidate(self, answered: Answered, asked: Asked) -> list[Tensor] | None:
         """Return the candidate's answer; None where it failed, which its slot is released for."""

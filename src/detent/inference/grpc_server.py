@@ -106,7 +106,7 @@ class _Service:
 
     async def ModelReady(self, request: Any, context: Any) -> Any:  # noqa: N802
         deployment = self._find(request.name, request.version)
-        ready = deployment.active is not None and self._engine.follower.may_answer
+        ready = deployment.may_answer and self._engine.follower.may_answer
         return MESSAGES["ModelReadyResponse"](ready=ready)
 
     async def ServerMetadata(self, request: Any, context: Any) -> Any:  # noqa: N802

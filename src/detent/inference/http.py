@@ -213,22 +213,22 @@ def make_routes(engine: Engine, metrics: Callable[[], tuple[bytes, str]]) -> Fas
 
     @api.get("/v2/health/ready")
     async def ready() -> Response:
-        engine.follower.look()
+        engine.follower.see()
         return _said("ready", is_ready(engine))
 
     @api.get("/v2/models/{name}/ready")
     @api.get("/v2/models/{name}/versions/{version}/ready")
     async def model_ready(name: str, version: str = "") -> Response:
-        engine.follower.look()
+        engine.follower.see()
         deployment = engine.find(name)
         if version:
             engine.check_version(deployment, deployment.active, version)
-        return _said("ready", deployment.active is not None and engine.follower.may_answer)
+        return _said("ready", deployment.may_answer and engine.follower.may_answer)
 
     @api.get("/v2/models/{name}")
     @api.get("/v2/models/{name}/versions/{version}")
     async def model(name: str, version: str = "") -> dict[str, Any]:
-        engine.follower.look()
+        engine.follower.see()
         deployment = engine.find(name)
         if version:
             engine.check_version(deployment, deployment.active, version)
@@ -245,7 +245,8 @@ def make_routes(engine: Engine, metrics: Callable[[], tuple[bytes, str]]) -> Fas
 def is_ready(engine: Engine) -> bool:
     """Return whether every alias is answered here, or holds nothing to answer with."""
     return engine.follower.may_answer and all(
-        deployment.active is not None or (deployment.entry > 0 and deployment.problem is None)
+        deployment.may_answer
+        or (deployment.active is None and deployment.entry > 0 and deployment.problem is None)
         for deployment in engine.follower.deployments
     )
 

@@ -53,8 +53,8 @@ class Servers(Protocol):
         """
         ...
 
-    def remove_lapsed_servers(self, *, before_us: int) -> None:
-        """Remove the rows whose lease ended before a time.
+    def remove_lapsed_servers(self, *, for_s: float) -> None:
+        """Remove the rows whose lease ended so many seconds ago.
 
         Raises
         ------

@@ -58,6 +58,8 @@ Row = dict[str, Any]  # column → value
 class CopyTables(Statements):
     """Rows as they stand, read and written without a word of their own in the journal."""
 
+    appended: tuple[int, str] | None  # as in `JournalTables`
+
     def told_rows(self, table: str) -> dict[Key, Row]:
         """Return the rows of a table in `TOLD` as they stand, by their keys."""
         n_key, columns = TOLD[table][0], TOLD[table][1].split()
@@ -80,6 +82,9 @@ class CopyTables(Statements):
 
     def put_events(self, links: Iterable[Link]) -> None:
         """Write events of a journal as they are, behind those that are there."""
+        links = list(links)
+        if links:
+            self.appended = links[-1].seq, links[-1].digest
         self._connection.execute_many(
             """INSERT INTO journal (seq, created_at, actor, type, body_json, previous, digest)
             VALUES (:seq, :at, :actor, :type, :body, :previous, :digest)""",

@@ -105,11 +105,11 @@ class JournalTables(Statements):
         )
         return [_to_event(row) for row in rows]
 
-    def walk_journal(self, *, page: int = 1000) -> Iterator[Link]:
-        """Yield every row of the journal as it stands, oldest first."""
+    def walk_journal(self, *, after: int = -(2**62), page: int = 1000) -> Iterator[Link]:
+        """Yield every row of the journal as it stands, oldest first; those behind a number."""
         from detent.domain.events import Link
 
-        after = -(2**62)  # an inserted row may carry any number
+        # By default all: an inserted row may carry any number.
         while True:
             rows = self._all(
                 f"""SELECT {_EVENT} FROM journal WHERE seq > :after

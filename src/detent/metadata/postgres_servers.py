@@ -6,6 +6,9 @@ from detent.domain.server import Server
 from detent.metadata.servers import ServerTables
 from detent.metadata.statements import Connection
 
+# The clocks of many machines need not agree: leases are measured by the database's.
+_CLOCK = "CAST(extract(epoch FROM statement_timestamp()) * 1000000 AS BIGINT)"
+
 
 class PostgresServers:
     """The table, on connections borrowed for one statement each.
@@ -15,7 +18,7 @@ class PostgresServers:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._tables = ServerTables(connection)
+        self._tables = ServerTables(connection, clock=_CLOCK)
 
     @property
     def doors(self) -> None:
@@ -34,9 +37,9 @@ class PostgresServers:
         """Remove the rows of a process that answers no more."""
         self._tables.remove_servers(id)
 
-    def remove_lapsed_servers(self, *, before_us: int) -> None:
-        """Remove the rows whose lease ended before a time."""
-        self._tables.remove_lapsed_servers(before_us=before_us)
+    def remove_lapsed_servers(self, *, for_s: float) -> None:
+        """Remove the rows whose lease ended so many seconds ago."""
+        self._tables.remove_lapsed_servers(for_s=for_s)
 
     def change_counter(self) -> int:
         """Return a number made of what servers last said: few rows, and no clock to agree on."""

@@ -11,9 +11,10 @@ CREATE TABLE IF NOT EXISTS server (
     place           TEXT   NOT NULL,    -- machine and space of process numbers
     version         INTEGER,             -- what it answers with
     entry           INTEGER NOT NULL,    -- the newest activation that it has acknowledged
-    heard_at        INTEGER NOT NULL,
+    heard_at        INTEGER NOT NULL,    -- by one clock for all: the machine's, or PostgreSQL's
     lease_until     INTEGER NOT NULL,
     problem         TEXT,               -- why it does not follow problem_entry
     problem_entry   INTEGER NOT NULL,
+    is_strict       INTEGER NOT NULL,    -- 1: answers nothing once its lease has ended
     PRIMARY KEY (id, model, alias)
 );

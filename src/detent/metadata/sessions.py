@@ -35,19 +35,23 @@ MAX_CONNECTIONS = 10  # of one process; its other threads wait for one to come b
 SCHEMA = "detent"
 _SCHEMA_PATTERN = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 # A host that is cut off says no goodbye: without these, its lock would be held for two hours, and a
-# client would wait as long for an answer.
+# client would wait as long for an answer. Both ends notice within a lease of 10 s: what was sent
+# has to be acknowledged by the other machine (not by the program there) in 5 s, and a line on which
+# nothing is said is tried after 3 s, up to three times.
+_PATIENCE_MS = "5000"
 _KEEPALIVE = {
-    "tcp_keepalives_idle": "10",
-    "tcp_keepalives_interval": "5",
+    "tcp_keepalives_idle": "3",
+    "tcp_keepalives_interval": "2",
     "tcp_keepalives_count": "3",
+    "tcp_user_timeout": _PATIENCE_MS,
 }
 CONNECTION: dict[str, Any] = {
     "fallback_application_name": "detent",
     "connect_timeout": "5",
-    "keepalives_idle": "10",
-    "keepalives_interval": "5",
+    "keepalives_idle": "3",
+    "keepalives_interval": "2",
     "keepalives_count": "3",
-    "tcp_user_timeout": "30000",
+    "tcp_user_timeout": _PATIENCE_MS,
 }
 # The pool logs each try that fails; where nobody set logging up, that would stand beside our error.
 logging.getLogger("psycopg").addHandler(logging.NullHandler())

@@ -24,6 +24,7 @@ T = TypeVar("T")
 # write at the same moment, each for a few dozen microseconds: SQLite's own wait, which begins with
 # a millisecond, would make a rollback several times slower.
 _BUSY_TIMEOUT_S = 0.005
+_READ_TIMEOUT_S = 1.0  # whoever asks who answers is no server, and rather waits than does not know
 _BUSY_POLL_S = 0.00005
 _BUSY = ("SQLITE_BUSY", "SQLITE_LOCKED")
 _DAMAGED = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
@@ -72,7 +73,9 @@ class SqliteServers:
         """Return what servers last said."""
         if self._path is not None and not os.path.exists(self._path):
             return []
-        return self._run(lambda tables: tables.list_servers(model, alias))
+        return self._run(
+            lambda tables: tables.list_servers(model, alias), timeout_s=_READ_TIMEOUT_S
+        )
 
     def put_server(self, server: Server) -> None:
         """Write what a server says of itself."""
@@ -84,10 +87,10 @@ class SqliteServers:
         self._check_file()
         self._run(lambda tables: tables.remove_servers(id))
 
-    def remove_lapsed_servers(self, *, before_us: int) -> None:
-        """Remove the rows whose lease ended before a time."""
+    def remove_lapsed_servers(self, *, for_s: float) -> None:
+        """Remove the rows whose lease ended so many seconds ago."""
         self._check_file()
-        self._run(lambda tables: tables.remove_lapsed_servers(before_us=before_us))
+        self._run(lambda tables: tables.remove_lapsed_servers(for_s=for_s))
 
     def change_counter(self) -> int:
         """Return a number that is another one after any write, of this or another process."""
@@ -107,26 +110,26 @@ class SqliteServers:
             connection.raw.close()
             self._local.connection = None
 
-    def _run(self, work: Callable[[ServerTables], T]) -> T:
+    def _run(self, work: Callable[[ServerTables], T], *, timeout_s: float = _BUSY_TIMEOUT_S) -> T:
         try:
             try:
-                return self._locked(work)
+                return self._locked(work, timeout_s)
             except sqlite3.DatabaseError as error:
                 if self._path is None or not _names(error, _DAMAGED):
                     raise
             self._remove_file()
-            return self._locked(work)
+            return self._locked(work, timeout_s)
         except sqlite3.Error as error:
             raise UnavailableError(
                 f"the rows of servers at {self._path or 'memory:'} cannot be used now: {error}",
                 hint="a server tries again by itself; `serving.db` may be removed, it is made anew",
             ) from error
 
-    def _locked(self, work: Callable[[ServerTables], T]) -> T:
+    def _locked(self, work: Callable[[ServerTables], T], timeout_s: float) -> T:
         if self._path is None:
             with self._mutex:
                 return work(self._connection().tables)
-        deadline = time.monotonic() + _BUSY_TIMEOUT_S
+        deadline = time.monotonic() + timeout_s
         while True:
             try:
                 return work(self._connection().tables)

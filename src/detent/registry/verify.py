@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -10,7 +9,7 @@ from detent.blobs.base import Progress, hash_stream, past_cache
 from detent.domain.clock import from_us
 from detent.domain.digest import short_digest
 from detent.domain.events import Link, check_chain
-from detent.domain.report import BlobProblem, JournalReport, VerifyReport
+from detent.domain.report import BlobProblem, JournalReport, NeededBlob, VerifyReport
 from detent.errors import DetentError, NotFoundError, UnavailableError
 from detent.metadata.tables import Tables
 from detent.metadata.versions import version_words
@@ -30,7 +29,7 @@ def verify_journal(stores: Stores) -> JournalReport:
         links = list(tables.walk_journal())
         head = tables.journal_head()
         problems = [*stores.metadata.find_damage(), *check_chain(links, head=head)]
-        told = replay((link, _body(link)) for link in links)
+        told = replay((link, body_of(link)) for link in links)
         for table, rows in told.items():
             problems += compare(table, rows, tables.told_rows(table))
         problems += _check_words(tables, told["version"])
@@ -42,7 +41,8 @@ def verify_journal(stores: Stores) -> JournalReport:
     )
 
 
-def _body(link: Link) -> dict[str, Any]:
+def body_of(link: Link) -> dict[str, Any]:
+    """Return what an event tells; nothing if it was altered."""
     try:
         body = json.loads(link.body_json)
     except (ValueError, TypeError):  # altered: the chain has named it
@@ -69,15 +69,6 @@ def _check_words(tables: Tables, versions: Mapping[Any, dict[str, Any]]) -> Iter
             yield f"the search words of version {model}/{number} were altered"
     if tables.count_words() != n_words:
         yield "the search index holds words of versions that the journal does not tell of"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NeededBlob:
-    """A blob that something reaches: what, and under which path."""
-
-    digest: str
-    needed_by: str
-    path: str
 
 
 def needed_blobs(stores: Stores, reference: str | None = None) -> Iterator[NeededBlob]:

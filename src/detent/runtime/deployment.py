@@ -48,6 +48,8 @@ class Deployment:
         Chooses for each request between ``active`` and ``candidate``.
     problem, problem_entry : str or None, int
         Why it does not answer by a newer entry, and by which.
+    demanded : int
+        The entry before which it does not answer.
     door : Door or None
         Where others on this machine see which answers are begun, and leave news.
     glance : callable
@@ -67,6 +69,7 @@ class Deployment:
         self.acknowledged = 0
         self.problem: str | None = None
         self.problem_entry = 0
+        self.demanded = 0
         self.on_drained: Callable[[Deployment], None] = lambda _: None
         self.door: Door | None = None
         self.glance: Callable[[], None] = lambda: None
@@ -93,7 +96,7 @@ class Deployment:
         self._begin()
         with self._lock:
             slot, role = self.active, Role.ACTIVE
-            if slot is None:
+            if slot is None or self.entry < self.demanded:
                 self._end()
                 raise self._nothing()
             if self.router is not None:
@@ -188,11 +191,21 @@ class Deployment:
         """
         self._begin()
         with self._lock:
-            if self.active is None:
+            if self.active is None or self.entry < self.demanded:
                 self._end()
                 raise self._nothing()
             self.active.n_running += 1
             return self.active
+
+    def demand(self, entry: int) -> None:
+        """Answer by this entry or a newer one, and until then not at all."""
+        with self._lock:
+            self.demanded = entry
+
+    @property
+    def may_answer(self) -> bool:
+        """Whether there is something to answer with, and nothing that forbids it."""
+        return self.active is not None and self.entry >= self.demanded
 
     def refuse(self, entry: int, problem: str) -> None:
         """Keep the slot that answers, and say why it does not answer by a newer entry."""
@@ -249,6 +262,12 @@ class Deployment:
         return not self._draining
 
     def _nothing(self) -> NotFoundError | UnavailableError:
+        if self.active is not None and self.problem is None:
+            return UnavailableError(
+                f"`{self.name}` was changed while this server had no lease: it does not answer"
+                " before it has followed",
+                hint="ask again in a moment",
+            )
         if self.problem is not None:
             return UnavailableError(
                 f"`{self.name}` is not answered here: {self.problem}",

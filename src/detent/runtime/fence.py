@@ -25,9 +25,10 @@ _LOOK_AGAIN_S = 0.05  # a server that dies or whose lease ends writes nothing: l
 def confirm(metadata: Metadata, entry: Activation, *, wait_s: float = WAIT_S) -> Confirmation:
     """Wait until every server of an alias has acknowledged an entry of its history.
 
-    A server counts while its lease is alive and its process is not known to have ended, and on
-    this machine for as long as its process runs. One that says that it cannot follow (the version
-    does not load there) is not waited for.
+    A server is waited for while its lease is alive and its process is not known to have ended, and
+    on this machine for as long as its process runs. One that says that it cannot follow (the
+    version does not load there) is not waited for. Nor is one whose lease has ended: it has
+    stopped, if it is strict, and otherwise may answer on with what it had, and is named.
 
     Parameters
     ----------
@@ -50,7 +51,7 @@ def confirm(metadata: Metadata, entry: Activation, *, wait_s: float = WAIT_S) ->
         counter: int | None = None
         try:
             counter = metadata.servers.change_counter()
-            alive = _live_servers(metadata, entry.model, entry.alias)
+            alive, lapsed = _servers(metadata, entry.model, entry.alias)
         except UnavailableError as error:
             if time.monotonic() > deadline:
                 raise UnavailableError(
@@ -63,11 +64,16 @@ def confirm(metadata: Metadata, entry: Activation, *, wait_s: float = WAIT_S) ->
             answering = tuple(doors.as_it_answers(server) for server in alive)
             confirmed, waiting, failed = sort_servers(answering, entry.entry)
             if not waiting or time.monotonic() >= deadline:
+                behind = (*failed, *waiting)
+                late = [server for server in lapsed if 0 < server.entry < entry.entry]
+                silent = tuple(server for server in late if not server.is_strict)
                 return Confirmation(
-                    servers=len(confirmed) + len(waiting) + len(failed),
+                    servers=len(confirmed) + len(behind) + len(silent),
                     confirmed=len(confirmed),
                     seconds=time.monotonic() - started,
-                    behind=(*failed, *waiting),
+                    behind=behind,
+                    silent=silent,
+                    stopped=tuple(server for server in late if server.is_strict),
                 )
         until = min(deadline, time.monotonic() + _LOOK_AGAIN_S)
         _wait_for_news(metadata, counter, until, doors, waiting)
@@ -139,21 +145,30 @@ class _Doors:
         return door
 
 
-def _live_servers(metadata: Metadata, model: str, alias: str) -> tuple[Server, ...]:
-    """Return the servers that may be answering.
+def _servers(
+    metadata: Metadata, model: str, alias: str
+) -> tuple[tuple[Server, ...], tuple[Server, ...]]:
+    """Return the servers that are heard of, and those that may run without being heard of.
 
-    Those whose lease is alive, and on this machine those whose process is: one that was kept from
-    renewing its lease goes on answering.
+    On this machine it is known which processes run: one that was kept from renewing its lease
+    counts among the first, one that has ended among none.
     """
     rows = metadata.servers.list_servers(model, alias)
     if not rows:
-        return ()
-    from detent.runtime.place import is_gone, is_running_here
+        return (), ()
+    from detent.runtime.place import is_gone, is_running_here, this_place
 
-    now = utc_now()
-    return tuple(
-        row for row in rows if (not is_gone(row) if row.lease_until > now else is_running_here(row))
-    )
+    now, here = utc_now(), this_place()
+    alive, lapsed = [], []
+    for row in rows:
+        if row.lease_until > now:
+            if not is_gone(row):
+                alive.append(row)
+        elif row.place != here:
+            lapsed.append(row)
+        elif is_running_here(row):
+            alive.append(row)
+    return tuple(alive), tuple(lapsed)
 
 
 def _wait_for_news(

@@ -13,7 +13,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from detent.domain.alias import Activation, rollback_target
-from detent.domain.clock import to_us
 from detent.domain.reference import Reference
 from detent.domain.server import Server
 from detent.errors import CorruptError, DetentError, UnavailableError
@@ -22,7 +21,7 @@ from detent.registry.stores import Stores
 from detent.registry.verify import damage_text
 from detent.runtime.deployment import Deployment
 from detent.runtime.door import door_name, make_door, sweep_doors
-from detent.runtime.place import host_name, this_place
+from detent.runtime.place import host_name, this_place, time_passed
 from detent.runtime.slot import Slot, load_slot
 
 if TYPE_CHECKING:
@@ -36,7 +35,8 @@ _RENEWALS = 3  # of a lease, in its time: two may fail
 # of this machine need its processors to acknowledge.
 _PREPARE_AFTER_S = 0.05
 _RETRY_S = 10.0  # until a version that did not load is tried again
-_KEEP_LAPSED = timedelta(hours=1)  # rows of processes that nobody heard of are shown so long
+_BLOCKED_S = 0.1  # the longest that an answer waits for a look that is under way
+_KEEP_LAPSED_S = 3600.0  # rows of processes that nobody heard of are shown so long
 
 Tell = Callable[[str, dict[str, object]], None]  # what happened, and to what
 
@@ -92,6 +92,7 @@ class Follower:
         self._end_listening: Callable[[], None] | None = None
         self._seen = threading.local()  # the counter of each thread's connection
         self._lock = threading.RLock()  # one look at a time moves the deployments
+        self._told = threading.Lock()  # held while the thread that is told of commits looks
         self._loading: set[tuple[str, int]] = set()  # aliases, and versions being loaded for them
         self._prepare_at: dict[str, float] = {}
         self._retry_at = float("inf")
@@ -122,10 +123,9 @@ class Follower:
                 self._move(deployment, entry, in_background=False)
         self.tick()
         every_s = min(_HEARD_S, self._lease_s / (2 * _RENEWALS))
-        self._end_listening = metadata.listen(self._tick, every_s=every_s)
+        self._end_listening = metadata.listen(self._hear, every_s=every_s)
         with suppress(UnavailableError):
-            lapsed = to_us(self._stores.clock() - _KEEP_LAPSED)
-            metadata.servers.remove_lapsed_servers(before_us=lapsed)
+            metadata.servers.remove_lapsed_servers(for_s=_KEEP_LAPSED_S)
             sweep_doors(metadata.servers.doors, {s.id for s in metadata.servers.list_servers()})
 
     def _glance(self, deployment: Deployment) -> None:
@@ -141,7 +141,17 @@ class Follower:
         elif self._end_listening is None:
             self.look()
         elif time.monotonic() - self._looked_at > self._lease_s and "look" not in self._cannot:
-            # The whole process was stopped: no change has waited for it meanwhile.
+            # The whole process was stopped: no change has waited for it meanwhile. Or a look waits
+            # for a network that delivers nothing: no answer waits for that more than once.
+            if self._told.acquire(timeout=_BLOCKED_S):
+                self._told.release()
+                self.look()
+            else:
+                self._cannot_now("look", UnavailableError("the registry does not answer"))
+
+    def see(self) -> None:
+        """See what was committed before now, where that is not told: no question waits for it."""
+        if self._end_listening is None:
             self.look()
 
     def look(self) -> bool:
@@ -154,7 +164,7 @@ class Follower:
                 with self._lock:
                     self._follow()
                 self._seen.counter = counter
-                self._can("look")
+            self._can("look")
         except DetentError as error:  # not even a damaged registry stops what answers
             self._cannot_now("look", error)
             return False
@@ -165,6 +175,10 @@ class Follower:
     def tick(self) -> None:
         """Do what is due: look, load again what did not load, acknowledge, renew the lease."""
         if self._end_listening is None:
+            self._tick()
+
+    def _hear(self) -> None:
+        with self._told:
             self._tick()
 
     def _tick(self) -> None:
@@ -178,7 +192,11 @@ class Follower:
         self.look()
         for deployment in self.deployments:
             deployment.let_go()
-        if now >= self._renew_at or any(d.acknowledged < d.entry for d in self.deployments):
+        if (
+            now >= self._renew_at
+            or (self.is_strict and self._is_lapsed)
+            or any(d.acknowledged < d.entry for d in self.deployments)
+        ):
             with self._lock:
                 self._acknowledge(self.deployments)
         if self._prepare_at:
@@ -187,12 +205,16 @@ class Follower:
     @property
     def may_answer(self) -> bool:
         """Whether the lease, if it is a strict one, is alive. Tries to renew one that is not."""
-        if not self.is_strict or time.monotonic() < self._lease_ends:
+        if not self.is_strict or not self._is_lapsed:
             return True
         if self._end_listening is None:
             with self._lock:
                 self._acknowledge(self.deployments)
-        return time.monotonic() < self._lease_ends
+        return not self._is_lapsed
+
+    @property
+    def _is_lapsed(self) -> bool:
+        return time_passed() >= self._lease_ends
 
     def close(self) -> None:
         """Answer no more, and say so. Twice is safe."""
@@ -264,7 +286,7 @@ class Follower:
     def _acknowledge(self, deployments: Sequence[Deployment]) -> None:
         if self._is_closed:
             return
-        started, now = time.monotonic(), self._stores.clock()
+        started, granted_at, now = time.monotonic(), time_passed(), self._stores.clock()
         try:
             for deployment in deployments:
                 # What is still being answered with another version holds the entry back.
@@ -280,7 +302,25 @@ class Follower:
         self._can("acknowledge")
         if len(deployments) == len(self.deployments):
             self._renew_at = started + self._lease_s / _RENEWALS
-            self._lease_ends = started + self._lease_s
+            if not self.is_strict or not self._is_lapsed or self._demand_newest():
+                self._lease_ends = granted_at + self._lease_s
+
+    def _demand_newest(self) -> bool:
+        """See to it that a lease that had ended is not answered under as if it had not.
+
+        Whoever changed an alias meanwhile was told that nothing answers here. So it is asked, after
+        the renewal, which entries that may concern: before those, nothing is answered.
+        """
+        try:
+            with self._stores.metadata.read() as tables:
+                newest = [tables.newest_activation(d.model, d.alias) for d in self.deployments]
+        except DetentError as error:
+            self._cannot_now("look", error)
+            return False
+        for deployment, entry in zip(self.deployments, newest, strict=True):
+            if entry is not None:
+                deployment.demand(entry.entry)
+        return True
 
     def _row(self, deployment: Deployment, entry: int, now: datetime) -> Server:
         active = deployment.active
@@ -297,14 +337,23 @@ class Follower:
             lease_until=now + timedelta(seconds=self._lease_s),
             problem=deployment.problem,
             problem_entry=deployment.problem_entry,
+            is_strict=self.is_strict,
         )
 
     def _acknowledge_soon(self, deployment: Deployment) -> None:
         # Called where an answer ended. Whoever holds the lock now acknowledges, or the next tick.
         # Not where the registry does not answer: the answers would have to wait for it.
-        if deployment.door is not None:
+        if deployment.door is not None or "acknowledge" in self._cannot:
             return
-        if "acknowledge" not in self._cannot and self._lock.acquire(blocking=False):
+        if self._end_listening is None:
+            self._acknowledge_now(deployment)
+        else:  # over a network, which may deliver nothing from now on
+            threading.Thread(
+                target=self._acknowledge_now, args=(deployment,), name="detent-drained", daemon=True
+            ).start()
+
+    def _acknowledge_now(self, deployment: Deployment) -> None:
+        if self._lock.acquire(blocking=False):
             try:
                 self._acknowledge([deployment])
             finally:

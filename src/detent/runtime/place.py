@@ -7,6 +7,8 @@ from functools import lru_cache
 
 from detent.domain.server import Server
 
+_HAS_BOOTTIME = hasattr(time, "CLOCK_BOOTTIME")
+
 
 def host_name() -> str:
     """Return the name of this machine, for people."""
@@ -27,6 +29,14 @@ def this_place() -> str:
         return f"{boot} {os.readlink('/proc/self/ns/pid')}"
     except OSError:  # not Linux: one space of process numbers for each machine
         return host_name()
+
+
+def time_passed() -> float:
+    """Return seconds since some moment, which go on while the machine sleeps, where it says so.
+
+    A lease ends elsewhere while a machine that holds it sleeps; ``time.monotonic`` stands still.
+    """
+    return time.clock_gettime(time.CLOCK_BOOTTIME) if _HAS_BOOTTIME else time.monotonic()
 
 
 def is_gone(server: Server) -> bool:

@@ -7,6 +7,7 @@ import re
 import secrets
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from contextvars import ContextVar
 from typing import Any
 
@@ -24,6 +25,8 @@ from starlette.routing import BaseRoute
 from starlette.routing import Route as Path
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from detent.domain.server import Server
+from detent.errors import UnavailableError
 from detent.operations import Operations
 from detent.registry.stores import Stores
 
@@ -96,7 +99,7 @@ class Telemetry:
             version.add_metric(key, status.version.number if status.version else 0)
             changed.add_metric(key, status.activation.at.timestamp())
         counts: dict[tuple[str, str, str], int] = {}
-        for server in operations.servers():
+        for server in _servers_of(operations):
             is_behind = server.entry < entries.get((server.model, server.alias), 0)
             place = (server.model, server.alias, "behind" if is_behind else "following")
             counts[place] = counts.get(place, 0) + 1
@@ -109,6 +112,12 @@ class Telemetry:
     def show(self) -> Response:
         """Return the figures as Prometheus reads them."""
         return Response(generate_latest(self._registry), media_type=CONTENT_TYPE_LATEST)
+
+
+def _servers_of(operations: Operations) -> list[Server]:
+    with suppress(UnavailableError):  # no figure is better than a wrong one, or than no figures
+        return operations.servers()
+    return []
 
 
 class Observed:

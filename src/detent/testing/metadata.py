@@ -16,12 +16,13 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
 import pytest
 
-from detent.domain.clock import from_us
+from detent.domain.clock import from_us, utc_now
 from detent.domain.events import EventType, check_chain
 from detent.domain.evidence import Evaluation
 from detent.domain.rollout import Phase, Plan, Rollout, RolloutStatus
@@ -384,30 +385,47 @@ class MetadataContract:
             counter = metadata.servers.change_counter()
             metadata.servers.put_server(server)
             assert metadata.servers.change_counter() != counter
-        found = metadata.servers.list_servers()
+        found = _told(metadata)
         assert found == [_server("a"), _server("b", alias="staging"), _server("a", model="wine")]
-        assert metadata.servers.list_servers("fraud", "staging") == found[1:2]
+        assert _told(metadata, "fraud", "staging") == found[1:2]
         assert (metadata.change_counter(), metadata.current.journal_head()) == before
 
     def test_what_was_acknowledged_never_goes_back(self, metadata: Metadata) -> None:
         servers = metadata.servers
         for entry, version in ((3, 1), (5, 2), (4, 1)):
             servers.put_server(_server("a", entry=entry, version=version))
-        assert servers.list_servers() == [_server("a", entry=5, version=2)]
+        assert _told(metadata) == [_server("a", entry=5, version=2)]
         told = _server("a", entry=5, version=2, problem="v3 does not load", problem_entry=6)
         servers.put_server(told)
-        assert servers.list_servers() == [told]
+        assert _told(metadata) == [told]
 
     def test_servers_leave_or_are_forgotten(self, metadata: Metadata) -> None:
-        servers = metadata.servers
-        for server in (_server("a"), _server("a", model="wine"), _server("b", until_us=50)):
-            servers.put_server(server)
+        servers, now, hour = metadata.servers, utc_now(), timedelta(hours=1)
+        for id, model in (("a", "fraud"), ("a", "wine"), ("b", "fraud")):
+            told = _server(id, model=model)
+            servers.put_server(replace_value(told, heard_at=now, lease_until=now + hour))
         servers.remove_servers("a")
         assert [server.id for server in servers.list_servers()] == ["b"]
-        servers.remove_lapsed_servers(before_us=50)
+        servers.remove_lapsed_servers(for_s=0)
         assert [server.id for server in servers.list_servers()] == ["b"]
-        servers.remove_lapsed_servers(before_us=51)
+        told = _server("c")
+        servers.put_server(replace_value(told, heard_at=now, lease_until=now - hour))
+        servers.remove_lapsed_servers(for_s=7200)
+        assert [server.id for server in servers.list_servers()] == ["b", "c"]
+        servers.remove_lapsed_servers(for_s=1800)
+        assert [server.id for server in servers.list_servers()] == ["b"]
+        servers.remove_lapsed_servers(for_s=-7200)
         assert servers.list_servers() == []
+
+    def test_a_lease_lasts_as_long_for_whoever_looks(self, metadata: Metadata) -> None:
+        now, lease = utc_now(), timedelta(seconds=30)
+        told = _server("a", is_strict=True)
+        metadata.servers.put_server(replace_value(told, heard_at=now, lease_until=now + lease))
+        (found,) = metadata.servers.list_servers()
+        assert found.is_strict
+        assert found.lease_until - found.heard_at == lease
+        # Nobody's clock is better than another's here: all are this machine's.
+        assert abs(found.heard_at - now) < timedelta(seconds=20)
 
     def test_many_servers_acknowledge_at_once(self, metadata: Metadata) -> None:
         def acknowledge(i: int) -> None:
@@ -427,7 +445,7 @@ class MetadataContract:
         with _processes(1) as pool:
             pool.submit(_serve_elsewhere, opener).result()
             assert metadata.servers.change_counter() != counter
-            assert metadata.servers.list_servers() == [_server("elsewhere")]
+            assert _told(metadata) == [_server("elsewhere")]
             counter = metadata.servers.change_counter()
             pool.submit(_serve_elsewhere, opener, 7).result()
             assert metadata.servers.change_counter() != counter
@@ -472,9 +490,9 @@ def _server(
     alias: str = "production",
     version: int = 1,
     entry: int = 1,
-    until_us: int = 99,
     problem: str | None = None,
     problem_entry: int = 0,
+    is_strict: bool = False,
 ) -> Server:
     return Server(
         id=id,
@@ -486,10 +504,19 @@ def _server(
         version=version,
         entry=entry,
         heard_at=from_us(7),
-        lease_until=from_us(until_us),
+        lease_until=from_us(99),
         problem=problem,
         problem_entry=problem_entry,
+        is_strict=is_strict,
     )
+
+
+def _told(metadata: Metadata, model: str | None = None, alias: str | None = None) -> list[Server]:
+    """Return what servers said, but for the times: a database may have a clock of its own."""
+    return [
+        replace_value(server, heard_at=from_us(7), lease_until=from_us(99))
+        for server in metadata.servers.list_servers(model, alias)
+    ]
 
 
 def _serve_elsewhere(opener: Opener, entry: int = 1) -> None:

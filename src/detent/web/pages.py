@@ -98,7 +98,7 @@ def models(visit: Visit) -> Answer:
     # What is in use stands first: on a long list it is what people came for.
     found.sort(key=lambda m: (m.name not in held, m.name))
     shown = found[:SHOWN_VERSIONS]
-    servers, now = visit.registry.servers(), utc_now()
+    (servers, _), now = trying(lambda: visit.registry.servers()), utc_now()
     follows = {
         status.name: following(_of(servers, status.name), status.activation, now)
         for of_model in held.values()
@@ -116,8 +116,8 @@ def models(visit: Visit) -> Answer:
     )
 
 
-def _of(servers: list[Follower], alias: str) -> list[Follower]:
-    return [server for server in servers if f"{server.model}@{server.alias}" == alias]
+def _of(servers: list[Follower] | None, alias: str) -> list[Follower] | None:
+    return servers and [server for server in servers if f"{server.model}@{server.alias}" == alias]
 
 
 def model(visit: Visit) -> Answer:
@@ -125,7 +125,8 @@ def model(visit: Visit) -> Answer:
     name, registry = visit.path["model"], visit.registry
     search, at = visit.asked("search"), visit.asked("at")
     versions = registry.versions(name, search=search, limit=SHOWN_VERSIONS)
-    now, aliases, servers = utc_now(), [], registry.servers(name)
+    now, aliases = utc_now(), []
+    servers, _ = trying(lambda: registry.servers(name))
     tried = registry.rollouts(name)[:SHOWN_ENTRIES]
     # A drawing is kept while its numbers stay the same: the last bar grows once a minute.
     soon = now.replace(second=0, microsecond=0) + timedelta(minutes=1)

@@ -66,14 +66,19 @@ def minute(at: datetime) -> str:
     return f"{at:%Y-%m-%d %H:%M}"
 
 
-def following(servers: Sequence[Server], entry: Activation, now: datetime) -> dict[str, Any] | None:
+def following(
+    servers: Sequence[Server] | None, entry: Activation, now: datetime
+) -> dict[str, Any] | None:
     """Return how many servers answer as an entry says, and a sentence for each that does not.
 
     Returns
     -------
     dict or None
-        ``count`` such as ``2 of 3``, and ``behind``; None where no server follows the alias.
+        ``count`` such as ``2 of 3``, or ``not known`` where they could not be asked for, and
+        ``behind``; None where no server follows the alias.
     """
+    if servers is None:
+        return {"count": None, "is_one": False, "behind": []}
     alive = [
         server for server in servers if server.lease_until >= now or server.entry < entry.entry
     ]
@@ -94,10 +99,10 @@ def _is_damage(server: Server, entry: Activation) -> bool:
 
 
 def _behind(server: Server, entry: Activation, now: datetime) -> dict[str, str]:
-    answers = f"still answers with v{server.version}" if server.version else "answers nothing"
     heard = lasting((now - server.heard_at).total_seconds())
     why = server.problem if server.problem and server.problem_entry >= entry.entry else None
-    return {"name": server.name, "text": f"{answers} ({why or f'last heard {heard} ago'})"}
+    text = f"{server.answers(now)} ({why or f'last heard {heard} ago'})"
+    return {"name": server.name, "text": text}
 
 
 def drawing(chart: Chart) -> Markup:

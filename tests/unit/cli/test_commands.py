@@ -2,7 +2,9 @@
 
 import json
 import pickle
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -382,3 +384,19 @@ def test_overview_lists_every_command(run: Run) -> None:
     out = run("--help").out
     assert all(f"\n  {name} " in out for name in COMMANDS)
     assert run("--version").out.startswith("detent 0.")
+
+
+def test_servers_that_cannot_be_asked_for_are_not_known(
+    registry: detent.Registry, tmp_path: Path, run: Run
+) -> None:
+    registry._stores.metadata.servers.remove_servers("nobody")  # makes the file
+    registry.close()
+    with closing(sqlite3.connect(tmp_path / ".detent" / "serving.db")) as busy:
+        busy.execute("PRAGMA locking_mode=EXCLUSIVE")
+        busy.execute("DELETE FROM server")
+        busy.commit()  # and keeps the file to itself
+        result = run("status")
+    assert result.code == 0
+    assert "\tnot known\t" in result.out
+    assert "which servers answer with what is not known" in result.err
+    assert "not known" not in run("status").out

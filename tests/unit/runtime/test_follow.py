@@ -13,8 +13,10 @@ from tests.serving.conftest import wait_until
 
 import detent
 from detent.domain.clock import from_us
+from detent.domain.reference import parse_reference
 from detent.domain.server import Server, sort_servers
 from detent.runtime.deployment import Deployment, Role
+from detent.runtime.follower import Follower
 from detent.runtime.place import is_gone, this_place
 from detent.runtime.slot import Slot
 
@@ -280,3 +282,37 @@ def test_who_cannot_see_what_was_changed_does_not_answer(
         monkeypatch.undo()
         registry.activate("churn/2", "production", wait_s=60)
         assert live.version.number == 2
+
+
+def test_a_lease_that_had_ended_answers_by_no_older_entry(registry: detent.Registry) -> None:
+    """Whoever rolled back meanwhile was told that this server has stopped."""
+    registry.activate("churn/2", "production")
+    alias = parse_reference("churn@production")
+    follower = Follower(registry._stores, [alias], lease_s=0.05, is_strict=True)
+    follower.start()
+    (deployment,) = follower.deployments
+    try:
+        wait_until(lambda: follower._is_lapsed)
+        entry = registry.rollback("churn@production", wait_s=0)
+        assert follower.may_answer or follower._is_lapsed  # it asks for a new lease, and looks
+        assert deployment.demanded == entry.entry
+        follower.look()
+        wait_until(lambda: deployment.may_answer)
+        assert deployment.acquire_active().version.number == 1
+    finally:
+        follower.close()
+
+
+def test_a_deployment_answers_by_no_entry_before_the_one_demanded(
+    registry: detent.Registry,
+) -> None:
+    one, two = (Slot(registry.version(f"churn/{n}"), registry_model()) for n in (1, 2))
+    deployment = Deployment("churn", "production")
+    deployment.swap(one, 1)
+    deployment.demand(2)
+    for acquire in (deployment.acquire, deployment.acquire_active):
+        with pytest.raises(detent.UnavailableError, match="while this server had no lease"):
+            acquire()
+    assert not deployment.may_answer
+    assert deployment.swap(two, 2), "what was refused is not waited for"
+    assert deployment.acquire_active() is two

@@ -357,16 +357,11 @@ def test_a_blob_is_removed_only_when_it_is_damaged(stores: Stores, url: str) -> 
     there.close()
 
 
-def test_what_needs_the_stores_says_where_to_run_it(url: str, tmp_path: Path) -> None:
+def test_what_needs_the_stores_says_where_to_run_it(url: str) -> None:
     there = detent.connect(url, user="ana")
-    for run in (
-        lambda: there.copy_to(detent.connect(tmp_path / "copy")),
-        lambda: detent.connect("memory:").copy_to(there),
-        lambda: there.follow("fraud@production"),
-    ):
-        with pytest.raises(InvalidError, match="server's own") as refused:
-            run()
-        assert refused.value.hint
+    with pytest.raises(InvalidError, match="server's own") as refused:
+        there.follow("fraud@production")
+    assert refused.value.hint
     there.close()
 
 
