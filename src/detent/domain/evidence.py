@@ -67,7 +67,9 @@ class Evaluation(Shown):
 
     ``dataset`` is the name given; ``dataset_digest`` is over the rows and their true values, so two
     evaluations with equal digests are of the same rows. ``one_row_s`` is the median time of
-    predicting one row, in seconds, on the machine that evaluated.
+    predicting one row, in seconds, on the machine that evaluated. ``computed_on`` says what asked
+    the version where that was not the process itself (``ray 2.60.0``); the numbers do not depend
+    on it.
     """
 
     id: int
@@ -81,6 +83,7 @@ class Evaluation(Shown):
     one_row_s: float | None
     at: datetime
     by: str
+    computed_on: str | None = None
 
     def __getitem__(self, name: str) -> Metric:
         """Return the metric of that name; KeyError when it was not computed."""

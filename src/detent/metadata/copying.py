@@ -30,8 +30,8 @@ TOLD: Mapping[str, tuple[int, str]] = {
     "activation_note": (1, "id entry note"),
     "evaluation": (
         1,
-        "id model version dataset dataset_digest n_rows metrics_json outcomes one_row_s created_at"
-        " created_by",
+        "id model version dataset dataset_digest n_rows metrics_json outcomes one_row_s"
+        " computed_on created_at created_by",
     ),
     "policy": (
         1,

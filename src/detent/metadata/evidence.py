@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from detent.domain.evidence import Approval, Decision, Evaluation, Policy
 
 _EVALUATION = """id, model, version, dataset, dataset_digest, n_rows, metrics_json, outcomes,
-    one_row_s, created_at, created_by"""
+    one_row_s, computed_on, created_at, created_by"""
 _DECISION = """id, model, alias, candidate, baseline, outcome, results_json, policy_digest,
     override, created_at, created_by"""
 
@@ -33,7 +33,7 @@ class EvidenceTables(Statements):
         self._all(
             f"""INSERT INTO evaluation ({_EVALUATION})
             VALUES (:id, :model, :version, :dataset, :dataset_digest, :n_rows, :metrics,
-                :outcomes, :one_row_s, :at, :by)""",
+                :outcomes, :one_row_s, :computed_on, :at, :by)""",
             id=evaluation.id,
             model=evaluation.model,
             version=evaluation.version,
@@ -43,6 +43,7 @@ class EvidenceTables(Statements):
             metrics=_to_json([_metric_row(metric) for metric in evaluation.metrics]),
             outcomes=evaluation.outcomes,
             one_row_s=evaluation.one_row_s,
+            computed_on=evaluation.computed_on,
             at=at_us,
             by=evaluation.by,
         )
@@ -270,8 +271,9 @@ def _to_evaluation(row: tuple[Any, ...]) -> Evaluation:
         metrics=tuple(Metric(**metric) for metric in _from_json(row[6])),
         outcomes=row[7],
         one_row_s=row[8],
-        at=from_us(row[9]),
-        by=row[10],
+        computed_on=row[9],
+        at=from_us(row[10]),
+        by=row[11],
     )
 
 

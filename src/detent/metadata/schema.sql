@@ -90,6 +90,7 @@ CREATE TABLE evaluation (
     metrics_json    TEXT   NOT NULL,
     outcomes        TEXT   NOT NULL,    -- the blob of what was answered, row by row
     one_row_s       DOUBLE PRECISION,
+    computed_on     TEXT,               -- what asked the version, when not the process itself
     created_at      INTEGER NOT NULL,
     created_by      TEXT   NOT NULL,
     FOREIGN KEY (model, version) REFERENCES version (model, number)

@@ -63,6 +63,7 @@ def record_evaluation(stores: Stores, evaluation: Evaluation) -> Evaluation:
                 "metrics": [asdict(metric) for metric in evaluation.metrics],
                 "outcomes": evaluation.outcomes,
                 "one_row_s": evaluation.one_row_s,
+                "computed_on": evaluation.computed_on,
             },
         )
     return evaluation

@@ -162,6 +162,7 @@ def _evaluated(rows: Rows, link: Link, body: Body) -> None:
         **{name: body[name] for name in same},
         "metrics_json": _json(body["metrics"]),
         "one_row_s": _float(body["one_row_s"]),
+        "computed_on": body.get("computed_on"),
         "created_at": link.at_us,
         "created_by": link.actor,
     }
