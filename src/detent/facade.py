@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from detent.domain.server import Server
     from detent.domain.version import Model, Version
     from detent.domain.webhook import Delivery, NewWebhook, Webhook
+    from detent.evaluation.evaluate import RowsProgress
     from detent.evaluation.slices import Slices
     from detent.lineage.record import Recording
     from detent.registry.files import Takeover
@@ -694,7 +695,7 @@ class Registry:
         sample_weight: Any = None,
         trusted: bool | Sequence[str] = False,
         on: str | None = None,
-        progress: Progress | None = None,
+        progress: RowsProgress | None = None,
     ) -> Evaluation: ...
 
     @overload
@@ -714,7 +715,7 @@ class Registry:
         sample_weight: Any = None,
         trusted: bool | Sequence[str] = False,
         on: str | None = None,
-        progress: Progress | None = None,
+        progress: RowsProgress | None = None,
     ) -> list[Evaluation]: ...
 
     def evaluate(
@@ -733,7 +734,7 @@ class Registry:
         sample_weight: Any = None,
         trusted: bool | Sequence[str] = False,
         on: str | None = None,
-        progress: Progress | None = None,
+        progress: RowsProgress | None = None,
     ) -> Evaluation | list[Evaluation]:
         """Predict rows with a version, and keep metrics and the outcome of every row.
 
@@ -752,7 +753,7 @@ class Registry:
             Their true values.
         data : path or URL, optional
             A Parquet file, a folder of Parquet files, or one of both in an object store
-            (``s3://…``, ``gs://…``, ``az://…``); or a file of another kind, which is read as a whole.
+            (``s3://…``, ``gs://…``, ``az://…``); or a file of another kind, which is read whole.
         target : str, optional
             The column of ``data`` that has the true values.
         dataset : str, optional
@@ -776,7 +777,7 @@ class Registry:
             What asks the version: ``ray`` for Ray Data, where Parquet files are read by its
             workers; by default this process.
         progress : callable, optional
-            Told how many more rows were answered.
+            Told how many rows were answered, and how many there are.
 
         Returns
         -------
@@ -800,8 +801,10 @@ class Registry:
         from detent.evaluation.evaluate import measure
         from detent.evaluation.sources import open_data
 
-        is_one = isinstance(reference, str) or not isinstance(reference, list | tuple)
-        references = [reference] if is_one else list(reference)
+        references: list[Named] = []
+        references += reference if isinstance(reference, list | tuple) else [reference]
+        if not references:
+            raise InvalidError("no version was named; nothing was recorded")
         cards = [self.show(one) for one in references]
         found = open_data(
             X,
@@ -826,7 +829,7 @@ class Registry:
             progress=progress,
         )
         recorded = [self._operations.record_evaluation(one) for one in measured]
-        return recorded[0] if is_one else recorded
+        return recorded if isinstance(reference, list | tuple) else recorded[0]
 
     def compare(
         self,

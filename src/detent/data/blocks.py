@@ -65,6 +65,16 @@ class Rows(Protocol):
         """Yield the rows from `start`, where a block begins, up to `stop`, block by block."""
         ...
 
+    def check_unchanged(self) -> None:
+        """Check that the rows are still those that were opened.
+
+        Raises
+        ------
+        ConflictError
+            If a file is not what it was.
+        """
+        ...
+
 
 class TableRows:
     """The rows of a table in memory."""
@@ -99,6 +109,9 @@ class TableRows:
         for first, last in bounds(self._n_rows if stop is None else stop, start=start):
             block = take_rows(self._table, first, last)
             yield block.copy() if hasattr(block, "iloc") else block
+
+    def check_unchanged(self) -> None:
+        """Do nothing: nobody else has the table."""
 
 
 def bounds(stop: int, *, start: int = 0) -> Iterator[tuple[int, int]]:

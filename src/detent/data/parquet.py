@@ -7,6 +7,7 @@ everywhere, categories are those of all rows.
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -25,8 +26,10 @@ from detent.data.places import Entry, Place
 from detent.errors import ConflictError, InvalidError, NotFoundError
 
 ENDINGS = (".parquet", ".pq")
-# How much of a column is read at once, however large its part of a row group is.
-_BUFFER_BYTES = 1 << 20
+# What is read ahead, of all columns together, and at least of each: a question to a store takes so
+# long that it pays to ask for more.
+_AHEAD_BYTES = {True: 8 << 20, False: 64 << 20}
+_LEAST_AHEAD_BYTES = {True: 1 << 15, False: 1 << 18}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +103,7 @@ class ParquetRows:
                     cuts.append(cut)
         if cuts[-1] < self.n_rows:
             cuts.append(self.n_rows)
-        return list(zip(cuts, cuts[1:], strict=False))
+        return list(itertools.pairwise(cuts))
 
     def check_unchanged(self) -> None:
         """Check that the files are those that were opened.
@@ -161,7 +164,7 @@ class ParquetRows:
         ]
         at = int(ends[wanted[0]]) - file.groups[wanted[0]]
         with self.place.open(file.entry.path) as stream, _reading(file.entry.path):
-            opened = _open(stream)
+            opened = _open(stream, self.place, n_columns=len(names))
             batches = opened.iter_batches(
                 BLOCK_ROWS, row_groups=wanted, columns=list(names), use_threads=False
             )
@@ -172,7 +175,7 @@ class ParquetRows:
                 at += batch.num_rows
 
     def _frame(self, table: Any, names: tuple[str, ...]) -> pd.DataFrame:
-        frame = table.to_pandas(ignore_metadata=False)[list(names)]
+        frame: pd.DataFrame = table.to_pandas()[list(names)]
         wrong = {name: self.types[name] for name in names if frame[name].dtype != self.types[name]}
         return frame.astype(wrong) if wrong else frame
 
@@ -202,7 +205,7 @@ def open_parquet(place: Place) -> ParquetRows:
                 hint="write the column into the files",
             )
         with place.open(entry.path) as stream, _reading(entry.path):
-            opened = _open(stream)
+            opened = _open(stream, place)
             if schema is None:
                 schema = opened.schema_arrow
             elif not opened.schema_arrow.equals(schema):
@@ -244,8 +247,10 @@ def _data_files(place: Place) -> list[Entry]:
     return found
 
 
-def _open(stream: Any) -> Any:
-    return pq.ParquetFile(stream, buffer_size=_BUFFER_BYTES, pre_buffer=False)
+def _open(stream: Any, place: Place, *, n_columns: int = 1) -> Any:
+    # Without a buffer a column's part of a row group is read as a whole, however large it is.
+    ahead = max(_AHEAD_BYTES[place.is_near] // n_columns, _LEAST_AHEAD_BYTES[place.is_near])
+    return pq.ParquetFile(stream, buffer_size=ahead, pre_buffer=False)
 
 
 class _reading:  # noqa: N801  used as a context, like a function
@@ -310,7 +315,7 @@ def _types(schema: Any, holes: set[str]) -> dict[str, Any]:
 
 
 def _categories(rows: ParquetRows, name: str) -> Any:
-    """Return the type of a column of categories: those of all rows, in the order of their coming."""
+    """Return the type of a column of categories: those of all rows, as they come."""
     known = None
     for table in rows._tables((name,), 0, rows.n_rows):
         chunks = table.column(name).chunks

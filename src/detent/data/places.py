@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +16,6 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from detent.errors import InvalidError, NotFoundError, RefusedError, UnavailableError
 
 STORES = ("s3", "gs", "az")
-_BUFFER_BYTES = 4 << 20  # read ahead from a store: each question to it takes many milliseconds
 _CLIENT = {"connect_timeout": "10s", "timeout": "120s"}
 _RETRY: Any = {"max_retries": 6, "retry_timeout": timedelta(seconds=30)}
 
@@ -30,7 +30,18 @@ class Entry:
 
 
 class Place(Protocol):
-    """Where files are. It can be sent to another process, and opened there."""
+    """Where files are. It can be sent to another process, and opened there.
+
+    Attributes
+    ----------
+    is_near : bool
+        Whether reading a little costs little.
+    """
+
+    @property
+    def is_near(self) -> bool:
+        """Whether reading a little costs little."""
+        ...
 
     def list(self) -> list[Entry]:
         """Return the files, sorted by path; those whose names begin with ``.`` or ``_`` are none.
@@ -56,6 +67,11 @@ class LocalPlace:
     """A file, or a folder with all files below it."""
 
     root: str
+
+    @property
+    def is_near(self) -> bool:
+        """Yes: it is a disk."""
+        return True
 
     def list(self) -> list[Entry]:
         """Return the files."""
@@ -102,6 +118,11 @@ class StorePlace:
 
     url: str
 
+    @property
+    def is_near(self) -> bool:
+        """No: each question travels."""
+        return False
+
     def list(self) -> list[Entry]:
         """Return the objects."""
         import obstore
@@ -129,7 +150,45 @@ class StorePlace:
 
         store, _, shown = _open_store(self.url)
         with _store_errors(shown):
-            return cast(BinaryIO, obstore.open_reader(store, path, buffer_size=_BUFFER_BYTES))
+            return cast(BinaryIO, _Object(store, path, obstore.head(store, path)["size"], shown))
+
+
+class _Object(io.RawIOBase):
+    """An object as a file: what is asked for is fetched, and no more; pyarrow has buffers."""
+
+    def __init__(self, store: Any, path: str, size_bytes: int, shown: str) -> None:
+        self._store, self._path, self._size, self._shown = store, path, size_bytes, shown
+        self._at = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._at
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        self._at = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
+        return self._at
+
+    def read(self, size: int | None = -1) -> bytes:
+        import obstore
+
+        left = max(self._size - self._at, 0)
+        length = left if size is None or size < 0 else min(size, left)
+        if not length:
+            return b""
+        with _store_errors(self._shown):
+            data = bytes(obstore.get_range(self._store, self._path, start=self._at, length=length))
+        self._at += length
+        return data
+
+    def readinto(self, buffer: Any) -> int:
+        data = self.read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
 
 
 def _object(entry: Any) -> Entry:

@@ -34,6 +34,7 @@ class Collected:
     _traits: Traits | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
+        """Begin with nothing."""
         self._answers = Column(len(self.y_true))
         self._digests = [""] * len(list(bounds(len(self.y_true))))
 

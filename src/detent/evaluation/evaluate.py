@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from detent.blobs.base import Blobs, Progress
+from detent.blobs.base import Blobs
 from detent.comparison.outcomes import Outcomes
 from detent.compilers.base import Methods
 from detent.data.blocks import TableRows, in_blocks
@@ -44,6 +44,7 @@ class Job:
 
 # Yields the number of the first row of each block, and what each version answers to it.
 Score = Callable[[Job], Iterator[tuple[int, Sequence[Answers]]]]
+RowsProgress = Callable[[int, int], None]  # told how many rows were answered, of how many
 
 
 def score_here(models: Sequence[tuple[Any, tuple[str, Methods] | None]]) -> Score:
@@ -70,7 +71,7 @@ def measure(
     *,
     metrics: Sequence[str | OwnMetric] | None = None,
     computed_on: str | None = None,
-    progress: Progress | None = None,
+    progress: RowsProgress | None = None,
 ) -> list[Evaluation]:
     """Predict every row, compute metrics, and store what was answered; nothing is recorded yet.
 
@@ -85,13 +86,13 @@ def measure(
     data : Dataset
         The rows.
     score : Score
-        Asks the versions.
+        What asks the versions.
     metrics : sequence of str or OwnMetric, optional
         Which metrics; by default the usual ones. The first one is the main one.
     computed_on : str, optional
         Where the versions are asked, when not in this process.
     progress : callable, optional
-        Told how many more rows were answered.
+        Told how many rows were answered, and how many there are.
 
     Raises
     ------
@@ -99,17 +100,22 @@ def measure(
         If rows and true values do not fit a version.
     RefusedError
         If a compiled form answers one of the rows otherwise than its model.
+    ConflictError
+        If a file changed while it was read.
     """
     candidates = tuple(
         Candidate(version=version, columns=_columns(data, version, signature))
         for version, signature in versions
     )
     collected = [Collected(one.version, data.y_true) for one in candidates]
+    n_done = 0
     for start, answers in score(Job(candidates=candidates, data=data)):
         for one, its in zip(collected, answers, strict=True):
             one.put(start, its)
+        n_done += len(answers[0].y_pred)
         if progress is not None:
-            progress(len(answers[0].y_pred))
+            progress(n_done, data.rows.n_rows)
+    data.rows.check_unchanged()
     return [
         replace(_evaluated(blobs, one, data, metrics), computed_on=computed_on) for one in collected
     ]

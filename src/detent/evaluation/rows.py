@@ -72,7 +72,7 @@ def named_columns(rows: Rows, ids: Any, groups: Any) -> dict[str, NDArray[Any] |
 def spare_columns(
     rows: Rows, signature: Signature, given: Sequence[NDArray[Any] | None]
 ) -> list[str]:
-    """Return the columns that are given as names of rows or groups and that a model does not take."""
+    """Return the columns that name rows or groups, and that a model does not take."""
     named = [values for values in given if values is not None]
     if signature.kind != "table" or not named:
         return []
