@@ -256,19 +256,19 @@ def place_of(address: str) -> Place:
     Examples
     --------
     >>> place_of("file:///srv/rows.parquet")
-    LocalPlace('/srv/rows.parquet')
+    LocalPlace(root='/srv/rows.parquet')
     """
     scheme = urlsplit(address).scheme.lower()
     if scheme in STORES:
         return StorePlace(address)
     if scheme == "file":
-        return LocalPlace(unquote(urlsplit(address).path))
+        return LocalPlace(os.path.abspath(unquote(urlsplit(address).path)))
     if "://" in address:
         raise InvalidError(
             f"`{scheme}:` addresses cannot be read in blocks: a path and"
             f" {', '.join(f'{name}:' for name in STORES)} can"
         )
-    return LocalPlace(os.fspath(address))
+    return LocalPlace(os.path.abspath(address))  # another process may stand in another folder
 
 
 def _is_hidden(path: str) -> bool:

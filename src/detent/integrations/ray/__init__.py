@@ -4,7 +4,26 @@ An *engine* (`RayEngine`) scores Parquet files in actors; `deployment` answers r
 each of which follows an alias as a worker of ``detent serve`` does.
 """
 
-from detent.integrations.ray.scoring import RayEngine
-from detent.integrations.ray.serving import deployment
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from detent.integrations.ray.scoring import RayEngine
+    from detent.integrations.ray.serving import deployment
+
+# Ray tells its makers how it is used, unless it is told not to before it is imported.
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 
 __all__ = ["RayEngine", "deployment"]
+_MODULES = {"RayEngine": "scoring", "deployment": "serving"}  # who scores does not need Ray Serve
+
+
+def __getattr__(name: str) -> Any:
+    """Return a public name, importing its module."""
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import importlib
+
+    return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)

@@ -16,9 +16,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-# Ray tells its makers how it is used, unless it is told not to before it is imported.
-os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-
 import numpy as np
 import ray
 import ray.data
@@ -114,8 +111,10 @@ def _run(work: _Work) -> Iterator[tuple[int, Sequence[Answers]]]:
         compute=ray.data.ActorPoolStrategy(min_size=1, max_size=min(n_actors, len(pieces))),
         num_cpus=1,
         # By default Ray begins anew for ever, also with rows that end the process of a model.
-        max_restarts=_MOST_RESTARTS,
-        max_task_retries=_MOST_RESTARTS,
+        ray_remote_args_fn=lambda: {
+            "max_restarts": _MOST_RESTARTS,
+            "max_task_retries": _MOST_RESTARTS,
+        },
     )
     for row in answered.iter_rows():
         found = pickle.loads(row["answers"])  # an actor of ours made it
