@@ -211,7 +211,8 @@ def _export_kserve(call: Call) -> None:
     text = to_yaml(service)
     path = call.folder or "-"
     if path == "-":
-        call.output.line(text.rstrip("\n"))
+        for line in text.splitlines():
+            call.output.line(line)
     elif call.dry_run:
         call.output.good(f"{call.reference}: an InferenceService would be written into {path}")
     else:

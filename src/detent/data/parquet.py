@@ -26,6 +26,7 @@ from detent.data.places import Entry, Place
 from detent.errors import ConflictError, InvalidError, NotFoundError
 
 ENDINGS = (".parquet", ".pq")
+_BATCH_ROWS = BLOCK_ROWS // 8  # decoded at once: little beside the block that they become
 # What is read ahead, of all columns together, and at least of each: a question to a store takes so
 # long that it pays to ask for more.
 _AHEAD_BYTES = {True: 8 << 20, False: 64 << 20}
@@ -137,13 +138,17 @@ class ParquetRows:
         n_held = 0
         for first, last in bounds(stop, start=start):
             while n_held < last - first:
-                table = next(tables)
-                held.append(table)
-                n_held += table.num_rows
+                held.append(next(tables))
+                n_held += held[-1].num_rows
             table = pa.concat_tables(held)
-            yield self._frame(table.slice(0, last - first), names)
-            rest = table.slice(last - first)
-            held, n_held = ([rest], rest.num_rows) if rest.num_rows else ([], 0)
+            held, n_held = [table.slice(last - first)], n_held - (last - first)
+            frame = self._frame(table.slice(0, last - first), names)
+            del table  # while the block is used its Arrow form is not needed any more
+            if not n_held:
+                held = []
+            yield frame
+            del frame
+        pa.default_memory_pool().release_unused()  # what follows may need it
 
     def _tables(self, names: tuple[str, ...], start: int, stop: int) -> Iterator[Any]:
         """Yield small tables of the rows wanted; whole row groups before them are not read."""
@@ -166,7 +171,7 @@ class ParquetRows:
         with self.place.open(file.entry.path) as stream, _reading(file.entry.path):
             opened = _open(stream, self.place, n_columns=len(names))
             batches = opened.iter_batches(
-                BLOCK_ROWS, row_groups=wanted, columns=list(names), use_threads=False
+                _BATCH_ROWS, row_groups=wanted, columns=list(names), use_threads=False
             )
             for batch in batches:
                 first, last = max(start - at, 0), min(stop - at, batch.num_rows)
@@ -175,7 +180,8 @@ class ParquetRows:
                 at += batch.num_rows
 
     def _frame(self, table: Any, names: tuple[str, ...]) -> pd.DataFrame:
-        frame: pd.DataFrame = table.to_pandas()[list(names)]
+        # Threads would each keep memory of their own, for a block that is quickly made.
+        frame: pd.DataFrame = table.select(names).to_pandas(use_threads=False)
         wrong = {name: self.types[name] for name in names if frame[name].dtype != self.types[name]}
         return frame.astype(wrong) if wrong else frame
 

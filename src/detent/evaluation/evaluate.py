@@ -57,8 +57,11 @@ def score_here(models: Sequence[tuple[Any, tuple[str, Methods] | None]]) -> Scor
         ]
         start = 0
         for block in job.data.rows.blocks():
-            yield start, answer(subjects, block, start=start, dataset=job.data.name)
-            start += n_rows(block)
+            answers = answer(subjects, block, start=start, dataset=job.data.name)
+            n = n_rows(block)
+            del block  # before the next one is read
+            yield start, answers
+            start += n
 
     return score
 

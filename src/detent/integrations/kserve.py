@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
@@ -18,6 +18,7 @@ from detent.inference.engine import parse_aliases
 
 PORT = 8080
 _SECRET = re.compile(r"secret|passw|passfile|token|key|sas|sig|credential", re.IGNORECASE)
+_WORD = re.compile(r"y|n|yes|no|on|off|true|false|null", re.IGNORECASE)  # no texts in YAML
 _REACHABLE = ("postgresql:", "postgres:")
 
 
@@ -151,18 +152,19 @@ def to_yaml(value: Mapping[str, Any]) -> str:
 
 
 def _lines(value: Any) -> Iterator[str]:
-    if isinstance(value, Mapping):
+    if not isinstance(value, Mapping | list) or not value:
+        yield json.dumps(value, ensure_ascii=False)
+    elif isinstance(value, Mapping):
         for key, inner in value.items():
-            shown = key if re.fullmatch(r"[A-Za-z][\w./-]*", key) else json.dumps(key)
+            is_plain = re.fullmatch(r"[A-Za-z][\w./-]*", key, re.ASCII) and not _WORD.fullmatch(key)
+            shown = key if is_plain else json.dumps(key, ensure_ascii=False)
             if inner and isinstance(inner, Mapping | list):
                 yield f"{shown}:"
                 yield from (f"  {line}" for line in _lines(inner))
             else:
                 yield f"{shown}: {json.dumps(inner, ensure_ascii=False)}"
-    elif isinstance(value, Sequence) and not isinstance(value, str):
+    else:
         for inner in value:
             first, *rest = _lines(inner)
             yield f"- {first}"
             yield from (f"  {line}" for line in rest)
-    else:
-        yield json.dumps(value, ensure_ascii=False)
