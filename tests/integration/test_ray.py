@@ -232,7 +232,7 @@ def test_a_rollback_returns_when_each_replica_answers_with_the_version_before(
         assert forth.is_complete
         assert versions() == {("3", "3")}
     finally:
-        serve.shutdown()
+        serve.shutdown()  # type: ignore[no-untyped-call]  # Ray's
     assert registry.servers("churn@production") == []
 
 

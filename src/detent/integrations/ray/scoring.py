@@ -101,7 +101,8 @@ def _files_of(blobs: Blobs, version: Version) -> Iterator[bytes]:
 
 
 def _run(work: _Work) -> Iterator[tuple[int, Sequence[Answers]]]:
-    n_actors = max(1, int(ray.cluster_resources().get("CPU", 1)))
+    resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]  # Ray's
+    n_actors = max(1, int(resources.get("CPU", 1)))
     least = work.rows.n_rows // (n_actors * _PIECES_PER_ACTOR)
     pieces = [{"start": start, "stop": stop} for start, stop in work.rows.pieces(least_rows=least)]
     answered = ray.data.from_items(pieces, override_num_blocks=len(pieces)).map_batches(

@@ -92,7 +92,7 @@ def deployment(
         return _BelowRoute(make_application(serving))
 
     name = options.pop("name", "-".join(name.replace("@", "-") for name in names))
-    replica = serve.deployment(serve.ingress(build)(), name=name, **options)
+    replica: Any = serve.deployment(serve.ingress(build)(), name=name, **options)
     app: serve.Application = replica.bind()
     return app
 
