@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
@@ -259,19 +260,14 @@ def _open(stream: Any, place: Place, *, n_columns: int = 1) -> Any:
     return pq.ParquetFile(stream, buffer_size=ahead, pre_buffer=False)
 
 
-class _reading:  # noqa: N801  used as a context, like a function
+@contextmanager
+def _reading(path: str) -> Iterator[None]:
     """Turn the errors of pyarrow into ours."""
-
-    def __init__(self, path: str) -> None:
-        self._path = path
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: Any, error: BaseException | None, traceback: Any) -> None:
-        if isinstance(error, pa.ArrowException):
-            text = str(error).split("\n")[0][:300]
-            raise InvalidError(f"{self._path} cannot be read: {text}") from error
+    try:
+        yield
+    except pa.ArrowException as error:
+        text = str(error).split("\n")[0][:300]
+        raise InvalidError(f"{path} cannot be read: {text}") from error
 
 
 def _holes(opened: Any, parts: list[Any]) -> set[str]:
@@ -281,14 +277,19 @@ def _holes(opened: Any, parts: list[Any]) -> set[str]:
         if not (pa.types.is_integer(kind) or pa.types.is_boolean(kind)):
             continue
         name = opened.schema_arrow.names[i]
-        place = opened.schema_arrow.get_field_index(name)
-        counts = [_n_missing(part.column(place)) for part in parts]
+        counts = [_n_missing(part.column(_place(part, name))) for part in parts]
         if None in counts:
             values = opened.iter_batches(columns=[name], use_threads=False)
             counts = [batch.column(0).null_count for batch in values]
         if any(counts):
             found.add(name)
     return found
+
+
+def _place(part: Any, name: str) -> int:
+    """Return where a column is among those of a row group, where nested ones are several."""
+    paths = (part.column(i).path_in_schema for i in range(part.num_columns))
+    return next(i for i, path in enumerate(paths) if path == name)
 
 
 def _n_missing(part: Any) -> int | None:

@@ -27,7 +27,7 @@ from detent.registry.stores import Stores
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Candidate:
+class Chosen:
     """A version to be evaluated, and the columns that it takes; None takes rows as they are."""
 
     version: Version
@@ -38,7 +38,7 @@ class Candidate:
 class Job:
     """Versions that are to answer the rows of a data set."""
 
-    candidates: tuple[Candidate, ...]
+    chosen: tuple[Chosen, ...]
     data: Dataset
 
 
@@ -53,7 +53,7 @@ def score_here(models: Sequence[tuple[Any, tuple[str, Methods] | None]]) -> Scor
     def score(job: Job) -> Iterator[tuple[int, Sequence[Answers]]]:
         subjects = [
             Subject(version=one.version, model=model, columns=one.columns, form=form)
-            for one, (model, form) in zip(job.candidates, models, strict=True)
+            for one, (model, form) in zip(job.chosen, models, strict=True)
         ]
         start = 0
         for block in job.data.rows.blocks():
@@ -106,13 +106,13 @@ def measure(
     ConflictError
         If a file changed while it was read.
     """
-    candidates = tuple(
-        Candidate(version=version, columns=_columns(data, version, signature))
+    chosen = tuple(
+        Chosen(version=version, columns=_columns(data, version, signature))
         for version, signature in versions
     )
-    collected = [Collected(one.version, data.y_true) for one in candidates]
+    collected = [Collected(one.version, data.y_true) for one in chosen]
     n_done = 0
-    for start, answers in score(Job(candidates=candidates, data=data)):
+    for start, answers in score(Job(chosen=chosen, data=data)):
         for one, its in zip(collected, answers, strict=True):
             one.put(start, its)
         n_done += len(answers[0].y_pred)

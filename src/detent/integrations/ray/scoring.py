@@ -27,7 +27,7 @@ from detent.data.parquet import ParquetRows
 from detent.data.table import n_rows
 from detent.domain.version import Version
 from detent.errors import DetentError, InvalidError, UnavailableError
-from detent.evaluation.evaluate import Candidate, Job, Score
+from detent.evaluation.evaluate import Chosen, Job, Score
 from detent.evaluation.predict import Answers, Subject, answer
 from detent.registry.files import load_compiled, load_version
 from detent.registry.manifest import read_manifest
@@ -41,7 +41,7 @@ _PIECES_PER_ACTOR = 8  # so that one that is slow does not keep the others waiti
 class _Work:
     """What an actor needs: versions with their bytes, and where the rows are."""
 
-    candidates: tuple[Candidate, ...]
+    chosen: tuple[Chosen, ...]
     files: tuple[bytes, ...]
     trusted: bool | Sequence[str]
     rows: ParquetRows
@@ -78,7 +78,7 @@ class RayEngine:
                     hint='pass data="rows.parquet", or evaluate in this process',
                 )
             work = _Work(
-                candidates=job.candidates,
+                chosen=job.chosen,
                 files=files,
                 trusted=trusted,
                 rows=rows,
@@ -140,7 +140,7 @@ class _Scorer:
         blobs = MemoryBlobs()
         for data in self._work.files:
             put(blobs, data)
-        for one in self._work.candidates:
+        for one in self._work.chosen:
             model = load_version(blobs, one.version, trusted=self._work.trusted)
             form = load_compiled(blobs, one.version, model)
             self._subjects.append(
