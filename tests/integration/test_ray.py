@@ -1,10 +1,12 @@
 """Ray, started once for this file: numbers as in one process, and replicas that a change awaits."""
 
+import gc
 import json
 import logging
 import os
 import sys
 import urllib.request
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -75,7 +77,10 @@ def cluster(loads: Path) -> Iterator[None]:
         _node_ip_address="127.0.0.1",
     )
     yield
-    ray.shutdown()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        ray.shutdown()
+        gc.collect()  # files that Ray leaves open are not for the next test to find
 
 
 @pytest.fixture(scope="module")
