@@ -9,6 +9,7 @@ import warnings
 from pathlib import Path
 
 from benchmarks import (
+    evaluating,
     evidence,
     following,
     remote,
@@ -34,6 +35,7 @@ SUITES = {
     "evidence": evidence.measure,
     "following": following.measure,
     "web": web.measure,
+    "evaluating": evaluating.measure,
 }
 WHEN_NAMED = {"streams": streams.measure}
 

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from detent.domain.server import Server
     from detent.domain.version import Model, Version
     from detent.domain.webhook import Delivery, NewWebhook, Webhook
+    from detent.evaluation.evaluate import RowsProgress
     from detent.evaluation.slices import Slices
     from detent.lineage.record import Recording
     from detent.registry.files import Takeover
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
     from detent.runtime.live import Live
 
     Named = str | Version
+    Several = list[str] | list[Version] | list[Named] | tuple[Named, ...]
     When = str | datetime
 
 
@@ -681,32 +683,86 @@ class Registry:
 
     # Judge --------------------------------------------------------------------------------
 
+    @overload
     def evaluate(
         self,
         reference: Named,
-        X: Any,
-        y: Any,
+        X: Any = None,
+        y: Any = None,
         *,
-        dataset: str,
+        data: Path | str | None = None,
+        target: str | None = None,
+        dataset: str | None = None,
         metrics: Sequence[str | OwnMetric] | None = None,
         slices: Slices | None = None,
         groups: Any = None,
         ids: Any = None,
         sample_weight: Any = None,
         trusted: bool | Sequence[str] = False,
-    ) -> Evaluation:
+        on: str | None = None,
+        progress: RowsProgress | None = None,
+    ) -> Evaluation: ...
+
+    @overload
+    def evaluate(
+        self,
+        reference: Several,
+        X: Any = None,
+        y: Any = None,
+        *,
+        data: Path | str | None = None,
+        target: str | None = None,
+        dataset: str | None = None,
+        metrics: Sequence[str | OwnMetric] | None = None,
+        slices: Slices | None = None,
+        groups: Any = None,
+        ids: Any = None,
+        sample_weight: Any = None,
+        trusted: bool | Sequence[str] = False,
+        on: str | None = None,
+        progress: RowsProgress | None = None,
+    ) -> list[Evaluation]: ...
+
+    def evaluate(
+        self,
+        reference: Named | Several,
+        X: Any = None,
+        y: Any = None,
+        *,
+        data: Path | str | None = None,
+        target: str | None = None,
+        dataset: str | None = None,
+        metrics: Sequence[str | OwnMetric] | None = None,
+        slices: Slices | None = None,
+        groups: Any = None,
+        ids: Any = None,
+        sample_weight: Any = None,
+        trusted: bool | Sequence[str] = False,
+        on: str | None = None,
+        progress: RowsProgress | None = None,
+    ) -> Evaluation | list[Evaluation]:
         """Predict rows with a version, and keep metrics and the outcome of every row.
+
+        Rows are given as a table (``X``, ``y``), or by where they lie (``data``, ``target``).
+        Parquet files are read in blocks of 8,192 rows and not kept, so they may be larger than
+        memory; of each row only its true value and what the version answered is, and the columns
+        of slices, groups, ids and weights. Both ways give the same numbers to the bit.
 
         Parameters
         ----------
-        reference : str or Version
-            Which version.
-        X : table-like of shape (n_samples, n_features)
+        reference : str or Version, or list of these
+            Which version, or which versions: the rows are then read once for all of them.
+        X : table-like of shape (n_samples, n_features), optional
             The rows.
-        y : array-like of shape (n_samples,)
+        y : array-like of shape (n_samples,), optional
             Their true values.
-        dataset : str
-            A name for the rows, for people.
+        data : path or URL, optional
+            A Parquet file, a folder of Parquet files, or one of both in an object store
+            (``s3://…``, ``gs://…``, ``az://…``); or a file of another kind, which is read whole.
+        target : str, optional
+            The column of ``data`` that has the true values.
+        dataset : str, optional
+            A name for the rows, for people; by default the name of ``data``.
         metrics : sequence of str or OwnMetric, optional
             Names of metrics, or own ones; by default the usual ones of the task. The first is
             the main one, in which versions are compared by default.
@@ -718,42 +774,67 @@ class Registry:
             twenty rows of one customer are one unit.
         ids : str or array-like of shape (n_samples,), optional
             Names of rows, no two equal: evaluations of other rows are matched by them.
-        sample_weight : array-like of shape (n_samples,), optional
-            How much a row counts, 0 or more.
+        sample_weight : str or array-like of shape (n_samples,), optional
+            How much a row counts, 0 or more: one value each, or a column of ``data``.
         trusted : bool or sequence of str, default=False
             As for `load`.
+        on : str, optional
+            What asks the version: ``ray`` for Ray Data, where Parquet files are read by its
+            workers; by default this process.
+        progress : callable, optional
+            Told how many rows were answered, and how many there are.
+
+        Returns
+        -------
+        Evaluation or list of Evaluation
+            One for each version, in their order; each is recorded by itself.
 
         Raises
         ------
         NotFoundError
-            If there is no such version.
+            If there is no such version, file or column.
         InvalidError
             If rows, true values and model do not fit together.
         RefusedError
-            If the compiled form of the version answers one of the rows otherwise than the model.
+            If the compiled form of a version answers one of the rows otherwise than the model.
+        ConflictError
+            If a file changed while it was read.
+        UnavailableError
+            If an object store, or Ray, does not answer.
         """
+        from detent.evaluation.engines import find_engine
         from detent.evaluation.evaluate import measure
-        from detent.registry.files import load_compiled
+        from detent.evaluation.sources import open_data
 
-        card = self.show(reference)
-        blobs = self._operations.blobs
-        model = self.load(card.version, trusted=trusted)
-        measured = measure(
-            blobs,
-            card.version,
-            model,
+        references: list[Named] = []
+        references += reference if isinstance(reference, list | tuple) else [reference]
+        if not references:
+            raise InvalidError("no version was named; nothing was recorded")
+        cards = [self.show(one) for one in references]
+        found = open_data(
             X,
             y,
-            form=load_compiled(blobs, card.version, model),
-            dataset=dataset,
-            signature=card.manifest.signature,
-            metrics=metrics,
+            data=data,
+            target=target,
+            name=dataset,
             slices=slices,
             groups=groups,
             ids=ids,
             sample_weight=sample_weight,
         )
-        return self._operations.record_evaluation(measured)
+        blobs = self._operations.blobs
+        engine = find_engine(on)
+        measured = measure(
+            blobs,
+            [(card.version, card.manifest.signature) for card in cards],
+            found,
+            engine.score(blobs, [card.version for card in cards], trusted=trusted),
+            metrics=metrics,
+            computed_on=engine.name,
+            progress=progress,
+        )
+        recorded = [self._operations.record_evaluation(one) for one in measured]
+        return recorded if isinstance(reference, list | tuple) else recorded[0]
 
     def compare(
         self,

@@ -81,6 +81,8 @@ def run_in_terminal(commands: list[str]) -> list[tuple[str, int]]:
     ):
         os.close(terminal)
         output = b"".join(iter(lambda: read(screen), b"")).decode().replace("\r\n", "\n")
+    # A progress bar that was wiped, which a slow machine shows, is not there in the end.
+    output = re.sub(r"[^\n\036]*\r\x1b\[K", "", output)
     os.close(screen)
     output = ERASED.sub("", output)
     *parts, _ = output.split("\036")

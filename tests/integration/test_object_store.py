@@ -5,14 +5,25 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import obstore
+import pandas as pd
 import pytest
+from sklearn.linear_model import LogisticRegression
 from tests.servers.ceph import Bucket
 
-from detent import InvalidError, RefusedError, Registry, UnavailableError, connect
+from detent import (
+    InvalidError,
+    NotFoundError,
+    RefusedError,
+    Registry,
+    UnavailableError,
+    connect,
+)
 from detent.blobs.base import put, read_verified
 from detent.blobs.cache import CachedBlobs
 from detent.blobs.remote import PART, RemoteBlobs
+from detent.data.blocks import BLOCK_ROWS
 from detent.domain.digest import digest_of
 from detent.metadata.sqlite import SqliteMetadata
 from detent.testing.registries import live_through_everything, register_bytes, stores_on
@@ -55,6 +66,30 @@ def test_what_is_there_is_not_sent_again(blobs: RemoteBlobs, sent: list[str], si
     digests = {put(blobs, data) for _ in range(3)}
     assert digests == {digest_of(data)}
     assert len(sent) == 1
+
+
+def test_rows_in_a_bucket_are_evaluated_in_blocks(bucket: Bucket) -> None:
+    n = BLOCK_ROWS + 99
+    rows = pd.DataFrame({"x": np.linspace(-1, 1, n), "y": np.arange(n) % 2})
+    address, _, parameters = f"{bucket.url}".partition("?")
+    prefix = address.removeprefix(f"s3://{bucket.name}/")
+    for name, part in (("2026-01", rows[:5000]), ("2026-02", rows[5000:])):
+        data = part.to_parquet(row_group_size=999)
+        key = f"{prefix}/lake/{name}.parquet"
+        bucket.client.put_object(Bucket=bucket.name, Key=key, Body=data)
+    bucket.client.put_object(Bucket=bucket.name, Key=f"{prefix}/lake/_SUCCESS", Body=b"")
+    registry = connect("memory:", user="ana")
+    model = LogisticRegression().fit(rows[["x"]], rows["y"])
+    registry.register("sign", model, sample=rows[["x"]][:5], code="/")
+    lake = f"{address}/lake"
+    found = registry.evaluate("sign/1", data=f"{lake}/?{parameters}", target="y")
+    same = registry.evaluate("sign/1", rows[["x"]], rows["y"], dataset="in memory")
+    assert (found.dataset, found.metrics, found.outcomes) == ("lake", same.metrics, same.outcomes)
+    assert found.dataset_digest == same.dataset_digest
+    one = registry.evaluate("sign/1", data=f"{lake}/2026-01.parquet?{parameters}", target="y")
+    assert one.n_rows == 5000
+    with pytest.raises(NotFoundError, match=f"nothing at {address}/none"):
+        registry.evaluate("sign/1", data=f"{address}/none?{parameters}", target="y")
 
 
 def test_a_large_blob_that_was_cut_short_is_mended(blobs: RemoteBlobs, bucket: Bucket) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from detent.cli.card import print_results
 from detent.cli.output import Cell, number, signed
+from detent.cli.progress import Progress
 from detent.cli.running import Call, Command
 from detent.domain.clock import format_time
 from detent.errors import InvalidError, NotFoundError
@@ -14,13 +15,18 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable
 
-    from detent.domain.evidence import Comparison, Difference, Policy, Ranking
+    from detent.domain.evidence import Comparison, Difference, Metric, Policy, Ranking
 
 
 def _evaluate_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("reference", metavar="REF")
     parser.add_argument(
-        "--data", required=True, metavar="FILE|URL", help="CSV, Parquet, Arrow or JSON lines"
+        "references", nargs="+", metavar="REF", help="several are asked in one pass over the rows"
+    )
+    parser.add_argument(
+        "--data",
+        required=True,
+        metavar="FILE|FOLDER|URL",
+        help="Parquet, which may be larger than memory; or CSV, Arrow, JSON lines",
     )
     parser.add_argument("--target", required=True, metavar="COLUMN", help="the true values")
     parser.add_argument("--dataset", metavar="NAME", help="default: the file's name")
@@ -31,45 +37,44 @@ def _evaluate_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--groups", metavar="COLUMN", help="whose rows: they are one unit")
     parser.add_argument("--id", dest="ids", metavar="COLUMN", help="names of rows")
     parser.add_argument("--weight", metavar="COLUMN", help="how much a row counts")
+    parser.add_argument("--on", metavar="ENGINE", help="ray; default: this process")
     parser.add_argument("--trusted", action="store_true", help="run whatever the files carry")
 
 
 def _evaluate(call: Call) -> None:
-    from pathlib import PurePath
-    from urllib.parse import urlsplit
-
-    from detent.data.load import read_rows, take_column
-
-    X, y = read_rows(call.data, call.target)
-    weights = None
-    if call.weight:
-        X, weights = take_column(X, call.weight, call.data)
-    evaluation = call.registry.evaluate(
-        call.reference,
-        X,
-        y,
-        dataset=call.dataset or PurePath(urlsplit(call.data).path).stem,
-        metrics=call.metrics.split(",") if call.metrics else None,
-        slices=_slices(call.slices) if call.slices else None,
-        groups=call.groups,
-        ids=call.ids,
-        sample_weight=weights,
-        trusted=call.trusted,
-    )
-    call.output.fields(evaluation=evaluation)
-    metrics = ", ".join(
-        f"{m.name} {number(m.value)}"
-        + (
-            f" [{number(m.low)}, {number(m.high)}]"
-            if m.low is not None and m.high is not None
-            else ""
+    with Progress(call.output, "evaluating", unit="rows") as progress:
+        evaluations = call.registry.evaluate(
+            call.references,
+            data=call.data,
+            target=call.target,
+            dataset=call.dataset,
+            metrics=call.metrics.split(",") if call.metrics else None,
+            slices=_slices(call.slices) if call.slices else None,
+            groups=call.groups,
+            ids=call.ids,
+            sample_weight=call.weight,
+            on=call.on,
+            trusted=call.trusted,
+            progress=progress.reach,
         )
-        for m in evaluation.metrics
+    # One has its name, as it had when there could be no more.
+    call.output.fields(
+        **({"evaluation": evaluations[0]} if len(evaluations) == 1 else {}),
+        evaluations=evaluations,
     )
-    call.output.good(
-        f"{evaluation.model}/{evaluation.version} on {evaluation.dataset}"
-        f" ({evaluation.n_rows:,} rows): {metrics}; evaluation {evaluation.id}"
-    )
+    for evaluation in evaluations:
+        call.output.good(
+            f"{evaluation.model}/{evaluation.version} on {evaluation.dataset}"
+            f" ({evaluation.n_rows:,} rows): {', '.join(map(_metric, evaluation.metrics))};"
+            f" evaluation {evaluation.id}"
+        )
+
+
+def _metric(metric: Metric) -> str:
+    text = f"{metric.name} {number(metric.value)}"
+    if metric.low is None or metric.high is None:
+        return text
+    return f"{text} [{number(metric.low)}, {number(metric.high)}]"
 
 
 def _slices(text: str) -> list[str] | dict[str, object]:
@@ -394,6 +399,7 @@ COMMANDS = {
 detent evaluate churn/8 --data holdout.csv --target churned
 detent evaluate churn/8 --data holdout.parquet --target churned --metrics roc_auc,log_loss
 detent evaluate churn/8 --data rows.csv --target churned --slices region --groups customer
+detent evaluate churn/7 churn/8 --data s3://lake/2026-02/ --target churned --on ray
 """,
     ),
     "compare": Command(

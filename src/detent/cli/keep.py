@@ -161,16 +161,72 @@ def _ask(n: int) -> None:
 
 def _export_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("reference", metavar="REF")
-    parser.add_argument("folder", metavar="FOLDER", help="a new folder")
+    parser.add_argument(
+        "folder", nargs="?", metavar="FOLDER", help="a new folder; with --kserve a file"
+    )
+    parser.add_argument(
+        "--kserve", action="store_true", help="write an InferenceService that serves an alias"
+    )
+    parser.add_argument("--image", metavar="NAME", help="of its containers")
+    parser.add_argument(
+        "--secret", metavar="NAME", help="a Kubernetes secret for their environment"
+    )
+    parser.add_argument("--replicas", type=int, default=1, metavar="N", help="pods (default: 1)")
 
 
 def _export(call: Call) -> None:
+    if call.kserve:
+        _export_kserve(call)
+        return
+    if call.folder is None:
+        raise InvalidError(
+            "no folder was named; nothing was written",
+            hint=f"detent export {call.reference} FOLDER",
+        )
     paths = call.registry.export(call.reference, call.folder, dry_run=call.dry_run)
     call.output.fields(paths=[str(path) for path in paths], dry_run=call.dry_run)
     verb = "would be written" if call.dry_run else "written"
     call.output.good(f"{call.reference}: {len(paths)} files {verb} into {call.folder}")
     for path in paths:
         call.output.line(f"  {path}")
+
+
+def _export_kserve(call: Call) -> None:
+    """Write an `InferenceService`; its pods are told of the registry as this call was."""
+    from detent.integrations.kserve import inference_service, to_yaml
+    from detent.settings import read_settings, take_parameter
+
+    settings = read_settings(url=call.url, user=call.user)
+    url, blobs = take_parameter(settings.url, "blobs")
+    service = inference_service(
+        call.reference,
+        url=url,
+        blobs=blobs or settings.blobs,
+        image=call.image or "",
+        secret=call.secret,
+        replicas=call.replicas,
+    )
+    call.registry.status(service["metadata"]["annotations"]["detent/alias"])
+    call.output.fields(inference_service=service, dry_run=call.dry_run)
+    text = to_yaml(service)
+    path = call.folder or "-"
+    if path == "-":
+        for line in text.splitlines():
+            call.output.line(line)
+    elif call.dry_run:
+        call.output.good(f"{call.reference}: an InferenceService would be written into {path}")
+    else:
+        try:
+            with open(path, "x", encoding="utf-8", newline="\n") as stream:
+                stream.write(text)
+        except OSError as error:
+            raise InvalidError(f"{path} cannot be written: {error.strerror}") from None
+        call.output.good(f"{call.reference}: an InferenceService written into {path}")
+    call.output.aside(
+        "  passwords and keys are left out: name a secret with --secret"
+        if call.secret is None
+        else f"  passwords and keys come from the secret {call.secret}"
+    )
 
 
 COMMANDS = {
@@ -209,6 +265,9 @@ detent import old-models --model churn --yes
         _export,
         arguments=_export_arguments,
         changes=True,
-        examples="detent export churn@production deploy/churn",
+        examples="""
+detent export churn@production deploy/churn
+detent export --kserve churn@production --image registry.example/churn-server:1 > churn.yaml
+""",
     ),
 }

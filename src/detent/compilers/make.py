@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -98,9 +98,18 @@ def load_form(compiler: str, data: bytes, model: Any, *, what: str) -> Methods:
 
 
 def check_form(
-    model: Any, methods: Methods, tables: Sequence[Any], *, compiler: str, what: str, done: str
+    model: Any,
+    methods: Methods,
+    tables: Sequence[Any],
+    *,
+    compiler: str,
+    what: str,
+    done: str,
+    first_row: int = 0,
 ) -> int:
     """Check that a form answers as its original, and return on how many rows.
+
+    The tables are of rows from ``first_row`` on, for an error that names them.
 
     Raises
     ------
@@ -111,7 +120,8 @@ def check_form(
     for table in tables:
         difference = find_difference(model, methods, table, tolerance=TOLERANCE)
         if difference is not None:
-            raise _refused(difference, n_rows(table), compiler, what, done)
+            named = replace(difference, rows=tuple(first_row + row for row in difference.rows))
+            raise _refused(named, n_rows(table), compiler, what, done)
         n += n_rows(table)
     return n
 

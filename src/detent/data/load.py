@@ -81,11 +81,12 @@ def take_column(X: Any, name: str, path: str | Path) -> tuple[Any, Any]:
         If there is no such column.
     """
     if name not in X.columns:
-        raise _no_column(str(path), name, [str(column) for column in X.columns])
+        raise no_column(str(path), name, [str(column) for column in X.columns])
     return X.drop(columns=name), X[name]
 
 
-def _no_column(path: str, target: str, names: list[str]) -> NotFoundError:
+def no_column(path: str, target: str, names: list[str]) -> NotFoundError:
+    """Return the error that names the columns there are."""
     import difflib
 
     near = difflib.get_close_matches(target, names, n=1)

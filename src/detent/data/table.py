@@ -131,11 +131,16 @@ def column_names(data: Any) -> tuple[str, ...]:
 
 def head(data: Any, n: int) -> Any:
     """Return the first `n` rows of a table, as the same kind of table."""
+    return take_rows(data, 0, n)
+
+
+def take_rows(data: Any, start: int, stop: int) -> Any:
+    """Return the rows of a table from `start` up to `stop`, as the same kind of table."""
     if isinstance(data, dict):
-        return {name: values[:n] for name, values in data.items()}
+        return {name: values[start:stop] for name, values in data.items()}
     if hasattr(data, "iloc"):
-        return data.iloc[:n]
-    return data.tocsr()[:n] if hasattr(data, "tocsr") else data[:n]
+        return data.iloc[start:stop]
+    return data.tocsr()[start:stop] if hasattr(data, "tocsr") else data[start:stop]
 
 
 # From each kind of table to columns

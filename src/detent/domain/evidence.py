@@ -68,7 +68,9 @@ class Evaluation(Shown):
     ``dataset`` is the name given; ``dataset_digest`` is over the rows and their true values, so two
     evaluations with equal digests are of the same rows. ``one_row_s`` is the median time of
     predicting one row, in seconds, on the machine that evaluated. ``inputs`` is the blob of what
-    the rows were like, with which a rollout compares those of requests.
+    the rows were like, with which a rollout compares those of requests. ``computed_on`` says what
+    asked the version where that was not the process itself (``ray 2.60.0``); the numbers do not
+    depend on it.
     """
 
     id: int
@@ -83,6 +85,7 @@ class Evaluation(Shown):
     at: datetime
     by: str
     inputs: str | None = None
+    computed_on: str | None = None
 
     def __getitem__(self, name: str) -> Metric:
         """Return the metric of that name; KeyError when it was not computed."""

@@ -1,40 +1,185 @@
-"""From a version and a dataset to an evaluation."""
+"""From versions and a data set to evaluations, in one pass over the rows."""
 
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
-
-import numpy as np
 
 from detent.blobs.base import Blobs
 from detent.comparison.outcomes import Outcomes
 from detent.compilers.base import Methods
-from detent.compilers.make import check_form
-from detent.data.table import digest_table, encode_table, n_rows
+from detent.data.blocks import TableRows, bounds, in_blocks
+from detent.data.inputs import spread
+from detent.data.table import encode_table, n_rows
 from detent.domain.clock import utc_now
 from detent.domain.digest import canonical_json, digest_of
 from detent.domain.evidence import Evaluation, OwnMetric
 from detent.domain.manifest import Signature
 from detent.domain.version import Version
-from detent.evaluation.inputs import store_inputs
+from detent.evaluation.collect import Collected
+from detent.evaluation.dataset import Dataset, read_dataset
+from detent.evaluation.inputs import MOST_BLOCKS, store_inputs
 from detent.evaluation.metrics import compute_metrics
-from detent.evaluation.predict import predict
-from detent.evaluation.rows import (
-    check_groups,
-    check_ids,
-    check_rows,
-    check_weights,
-    drop_names,
-    fit_columns,
-    named_columns,
-)
-from detent.evaluation.slices import Slices, find_slices
-from detent.registry.record import check_dataset, record_evaluation
+from detent.evaluation.predict import Answers, Subject, answer, select_columns
+from detent.evaluation.rows import check_true, fit_columns
+from detent.evaluation.slices import Slices
+from detent.registry.record import record_evaluation
 from detent.registry.stores import Stores
 
-_TIMED_ROWS = 20
-_TIMED_S = 0.5  # spent at most on timing single rows
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chosen:
+    """A version to be evaluated, and the columns that it takes; None takes rows as they are."""
+
+    version: Version
+    columns: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """Versions that are to answer the rows of a data set."""
+
+    chosen: tuple[Chosen, ...]
+    data: Dataset
+
+
+# Yields the number of the first row of each block, and what each version answers to it.
+Score = Callable[[Job], Iterator[tuple[int, Sequence[Answers]]]]
+RowsProgress = Callable[[int, int], None]  # told how many rows were answered, of how many
+
+
+def score_here(models: Sequence[tuple[Any, tuple[str, Methods] | None]]) -> Score:
+    """Return what asks loaded models, each with its compiled form, in this process."""
+
+    def score(job: Job) -> Iterator[tuple[int, Sequence[Answers]]]:
+        subjects = [
+            Subject(version=one.version, model=model, columns=one.columns, form=form)
+            for one, (model, form) in zip(job.chosen, models, strict=True)
+        ]
+        start = 0
+        for block in job.data.rows.blocks():
+            answers = answer(subjects, block, start=start, dataset=job.data.name)
+            n = n_rows(block)
+            del block  # before the next one is read
+            yield start, answers
+            start += n
+
+    return score
+
+
+def measure(
+    blobs: Blobs,
+    versions: Sequence[tuple[Version, Signature | None]],
+    data: Dataset,
+    score: Score,
+    *,
+    metrics: Sequence[str | OwnMetric] | None = None,
+    computed_on: str | None = None,
+    progress: RowsProgress | None = None,
+) -> list[Evaluation]:
+    """Predict every row, compute metrics, and store what was answered; nothing is recorded yet.
+
+    Rows are read once, however many versions there are, and not kept.
+
+    Parameters
+    ----------
+    blobs : Blobs
+        Where the outcome of every row is stored.
+    versions : sequence of (Version, Signature or None)
+        Which versions, each with what it takes, to check the columns against.
+    data : Dataset
+        The rows.
+    score : Score
+        What asks the versions.
+    metrics : sequence of str or OwnMetric, optional
+        Which metrics; by default the usual ones. The first one is the main one.
+    computed_on : str, optional
+        Where the versions are asked, when not in this process.
+    progress : callable, optional
+        Told how many rows were answered, and how many there are.
+
+    Raises
+    ------
+    InvalidError
+        If rows and true values do not fit a version.
+    RefusedError
+        If a compiled form answers one of the rows otherwise than its model.
+    ConflictError
+        If a file changed while it was read.
+    """
+    chosen = tuple(
+        Chosen(version=version, columns=_columns(data, version, signature))
+        for version, signature in versions
+    )
+    collected = [Collected(one.version, data.y_true) for one in chosen]
+    n_done = 0
+    for start, answers in score(Job(chosen=chosen, data=data)):
+        for one, its in zip(collected, answers, strict=True):
+            one.put(start, its)
+        n_done += len(answers[0].y_pred)
+        if progress is not None:
+            progress(n_done, data.rows.n_rows)
+    data.rows.check_unchanged()
+    kept = {columns: _store_inputs(blobs, data, columns) for columns in {c.columns for c in chosen}}
+    return [
+        replace(
+            _evaluated(blobs, one, data, metrics),
+            inputs=kept[as_chosen.columns],
+            computed_on=computed_on,
+        )
+        for one, as_chosen in zip(collected, chosen, strict=True)
+    ]
+
+
+def _columns(
+    data: Dataset, version: Version, signature: Signature | None
+) -> tuple[str, ...] | None:
+    if signature is None:
+        return None
+    return fit_columns(data.rows, signature, version, spare=data.spare_columns(signature))
+
+
+def _evaluated(
+    blobs: Blobs, one: Collected, data: Dataset, metrics: Sequence[str | OwnMetric] | None
+) -> Evaluation:
+    answers = replace(
+        one.outcomes(),
+        slices=data.slices,
+        ids=data.ids,
+        groups=data.groups,
+        sample_weight=data.sample_weight,
+    )
+    found, answers = compute_metrics(answers, task=one.task, wanted=metrics)
+    return Evaluation(
+        id=0,  # given, as time and actor are, when it is recorded
+        model=one.version.model,
+        version=one.version.number,
+        dataset=data.name,
+        dataset_digest=digest_of(canonical_json({"X": one.rows_digest, "y": data.digest})),
+        n_rows=len(answers),
+        metrics=found,
+        outcomes=_store_outcomes(blobs, answers),
+        one_row_s=one.traits.one_row_s,
+        at=utc_now(),
+        by="",
+    )
+
+
+def _store_inputs(blobs: Blobs, data: Dataset, columns: tuple[str, ...] | None) -> str:
+    """Keep what the rows were like, of some blocks of them that are evenly spaced."""
+    every = list(bounds(data.rows.n_rows))
+    blocks = [
+        block for i in spread(len(every), MOST_BLOCKS) for block in data.rows.blocks(*every[i])
+    ]
+    return store_inputs(blobs, *(select_columns(block, columns) for block in blocks))
+
+
+def _store_outcomes(blobs: Blobs, outcomes: Outcomes) -> str:
+    with blobs.create() as writer:
+        for chunk in encode_table(outcomes.to_columns()):
+            writer.write(chunk)
+    return writer.digest
 
 
 def evaluate(
@@ -45,141 +190,19 @@ def evaluate(
     y: Any,
     *,
     dataset: str,
-    form: tuple[str, Methods] | None = None,
-    signature: Signature | None = None,
     metrics: Sequence[str | OwnMetric] | None = None,
     slices: Slices | None = None,
-    groups: Any = None,
     ids: Any = None,
-    sample_weight: Any = None,
 ) -> Evaluation:
-    """Predict every row, compute metrics, and keep both: `measure`, then `record_evaluation`."""
-    measured = measure(
-        stores.blobs,
-        version,
-        model,
-        X,
-        y,
-        dataset=dataset,
-        form=form,
-        signature=signature,
-        metrics=metrics,
-        slices=slices,
-        groups=groups,
-        ids=ids,
-        sample_weight=sample_weight,
+    """Evaluate a loaded version on a table in memory, and record it."""
+    data = read_table(X, y, name=dataset, slices=slices, ids=ids)
+    (measured,) = measure(
+        stores.blobs, [(version, None)], data, score_here([(model, None)]), metrics=metrics
     )
     return record_evaluation(stores, measured)
 
 
-def measure(
-    blobs: Blobs,
-    version: Version,
-    model: Any,
-    X: Any,
-    y: Any,
-    *,
-    dataset: str,
-    form: tuple[str, Methods] | None = None,
-    signature: Signature | None = None,
-    metrics: Sequence[str | OwnMetric] | None = None,
-    slices: Slices | None = None,
-    groups: Any = None,
-    ids: Any = None,
-    sample_weight: Any = None,
-) -> Evaluation:
-    """Predict every row, compute metrics, and store what was answered; nothing is recorded yet.
-
-    Parameters
-    ----------
-    blobs : Blobs
-        Where the outcome of every row is stored.
-    version : Version
-        The version that `model` was loaded from.
-    model : object
-        Has ``predict``, and ``predict_proba`` where it gives probabilities.
-    X : table-like of shape (n_samples, n_features)
-        The rows.
-    y : array-like of shape (n_samples,)
-        Their true values.
-    dataset : str
-        A name for the rows, 1 to 200 characters. Their digest tells them apart all the same.
-    form : tuple of str and mapping, optional
-        The version's compiled form: its compiler, and what it answers in the place of ``model``.
-        It must agree on every row; and one row is timed with it.
-    signature : Signature, optional
-        What the version takes, to check the columns against.
-    metrics : sequence of str or OwnMetric, optional
-        Which metrics; by default the usual ones. The first one is the main one.
-    slices : sequence of str, or mapping, optional
-        As for `find_slices`.
-    groups : array-like of shape (n_samples,), optional
-        To whom a row belongs, where rows are not independent.
-    ids : array-like of shape (n_samples,), optional
-        Names of rows, no two equal, by which evaluations of other rows can be matched.
-    sample_weight : array-like of shape (n_samples,), optional
-        How much a row counts, 0 or more.
-
-    Raises
-    ------
-    InvalidError
-        If rows and true values do not fit together or do not fit the model.
-    RefusedError
-        If the compiled form answers one of the rows otherwise than the model.
-    """
-    check_dataset(dataset)
-    y_true = check_rows(X, y)
-    parts = find_slices(X, slices, n_rows=len(y_true))
-    named = named_columns(X, ids, groups, len(y_true))
-    if signature is not None:
-        X = fit_columns(drop_names(X, signature, named), signature, version)
-    task, answers = predict(model, X, y_true, version)
-    if form is not None:
-        compiler, methods = form
-        what = f"of `{dataset}`"
-        check_form(model, methods, [X], compiler=compiler, what=what, done="nothing was recorded")
-    answers = replace(
-        answers,
-        slices=parts,
-        ids=check_ids(named["ids"]),
-        groups=check_groups(named["groups"]),
-        sample_weight=check_weights(sample_weight, len(y_true)),
-    )
-    found, answers = compute_metrics(answers, task=task, wanted=metrics)
-    outcomes = _store_outcomes(blobs, answers)
-    rows = digest_of(canonical_json({"X": digest_table(X), "y": digest_table(y_true)}))
-    one_row_s = _time_one_row((form[1] if form else {}).get("predict", model.predict), X)
-    return Evaluation(
-        id=0,  # given, as time and actor are, when it is recorded
-        model=version.model,
-        version=version.number,
-        dataset=dataset,
-        dataset_digest=rows,
-        n_rows=len(y_true),
-        metrics=found,
-        outcomes=outcomes,
-        inputs=store_inputs(blobs, X),
-        one_row_s=one_row_s,
-        at=utc_now(),
-        by="",
-    )
-
-
-def _store_outcomes(blobs: Blobs, outcomes: Outcomes) -> str:
-    with blobs.create() as writer:
-        for chunk in encode_table(outcomes.to_columns()):
-            writer.write(chunk)
-    return writer.digest
-
-
-def _time_one_row(predict: Callable[[Any], Any], X: Any) -> float | None:
-    """Return the median time of predicting one row, in seconds."""
-    times: list[float] = []
-    for i in range(min(n_rows(X), _TIMED_ROWS)):
-        row = X.iloc[i : i + 1] if hasattr(X, "iloc") else X[i : i + 1]
-        started = time.perf_counter()
-        predict(row)
-        times.append(time.perf_counter() - started)
-        if sum(times) > _TIMED_S:
-            break
-    return float(np.median(times)) if times else None
+def read_table(X: Any, y: Any, **options: Any) -> Dataset:
+    """Return a table in memory as a data set; the options are those of `read_dataset`."""
+    rows = TableRows(X)
+    return read_dataset(rows, in_blocks(check_true(y, rows)), **options)

@@ -17,7 +17,8 @@ from detent.stats.shift import Cells, make_cells
 
 SCHEMA = "detent.inputs/1"
 MOST_INPUTS = 200  # of a wider table, so many that are evenly spaced
-_MOST_ROWS = 20_000  # more would only make the reference more certain than requests can be
+MOST_BLOCKS = 3  # of a data set; more would only make the reference more certain than requests
+_MOST_ROWS = 20_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,24 +61,29 @@ class Inputs:
         )
 
 
-def count_inputs(table: Any) -> Inputs:
-    """Return what the rows of a table are like.
+def count_inputs(*tables: Any) -> Inputs:
+    """Return what the rows of a table are like, or of several with the same columns.
 
     Raises
     ------
     InvalidError
         If it is no table that can be read, or has no rows.
     """
-    columns = input_columns(table, most=MOST_INPUTS, most_rows=_MOST_ROWS)
+    most_rows = _MOST_ROWS // len(tables)
+    parts = [input_columns(table, most=MOST_INPUTS, most_rows=most_rows) for table in tables]
+    columns = [
+        (same[0][0], [value for _, some in same for value in some])
+        for same in zip(*parts, strict=True)
+    ]
     return Inputs(
-        width=len(first_row(table)),
-        n_rows=min(n_rows(table), _MOST_ROWS),
+        width=len(first_row(tables[0])),
+        n_rows=sum(min(n_rows(table), most_rows) for table in tables),
         cells=tuple(make_cells(name, values) for name, values in columns),
     )
 
 
-def store_inputs(blobs: Blobs, table: Any) -> str:
-    """Keep what the rows of a table are like; return the digest of the blob.
+def store_inputs(blobs: Blobs, *tables: Any) -> str:
+    """Keep what the rows of tables are like; return the digest of the blob.
 
     Raises
     ------
@@ -85,7 +91,7 @@ def store_inputs(blobs: Blobs, table: Any) -> str:
         As `count_inputs`.
     """
     with blobs.create() as writer:
-        writer.write(canonical_json(msgspec.to_builtins(count_inputs(table))))
+        writer.write(canonical_json(msgspec.to_builtins(count_inputs(*tables))))
     return writer.digest
 
 

@@ -1,18 +1,19 @@
 """Rows and what comes with them: true values, ids, groups, weights, and the columns of a model."""
 
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from detent.data.table import column_names, n_rows
+from detent.data.blocks import Rows, digest_blocks, digested, gather
 from detent.domain.manifest import Signature
 from detent.domain.version import Version
 from detent.errors import InvalidError
 
 
-def check_rows(X: Any, y: Any) -> NDArray[Any]:
-    """Return the true values, when they fit the rows."""
+def check_true(y: Any, rows: Rows) -> NDArray[Any]:
+    """Return true values that are in memory as an array, when they fit the rows."""
     y_true = np.asarray(y)
     if y_true.ndim == 2 and y_true.shape[1] == 1:
         y_true = y_true[:, 0]
@@ -21,15 +22,22 @@ def check_rows(X: Any, y: Any) -> NDArray[Any]:
             f"the true values have the shape {y_true.shape}: (n_samples,) is expected; nothing was"
             " recorded"
         )
-    if len(y_true) != n_rows(X):
+    if len(y_true) != rows.n_rows:
         raise InvalidError(
-            f"there are {n_rows(X):,} rows and {len(y_true):,} true values; nothing was recorded"
+            f"there are {rows.n_rows:,} rows and {len(y_true):,} true values; nothing was recorded"
         )
-    if len(y_true) == 0:
+    return y_true
+
+
+def read_true(blocks: Iterable[NDArray[Any]], rows: Rows) -> tuple[NDArray[Any], str]:
+    """Return the true values from their blocks, and their digest."""
+    if rows.n_rows == 0:
         raise InvalidError("there are no rows to evaluate; nothing was recorded")
+    digests: list[str] = []
+    y_true = gather(digested(blocks, digests), rows.n_rows)
     if _has_missing(y_true):
         raise InvalidError("some true values are missing (NaN or None); nothing was recorded")
-    return y_true
+    return y_true, digest_blocks(digests)
 
 
 def _has_missing(values: NDArray[Any]) -> bool:
@@ -38,14 +46,15 @@ def _has_missing(values: NDArray[Any]) -> bool:
     return values.dtype == object and any(v is None or v != v for v in values.tolist())
 
 
-def named_columns(X: Any, ids: Any, groups: Any, n: int) -> dict[str, NDArray[Any] | None]:
+def named_columns(rows: Rows, ids: Any, groups: Any) -> dict[str, NDArray[Any] | None]:
     """Return ids and groups, which may be given as the name of a column, as arrays."""
     found: dict[str, NDArray[Any] | None] = {}
+    n = rows.n_rows
     for what, given in (("ids", ids), ("groups", groups)):
         if isinstance(given, str):
-            if given not in column_names(X):
+            if given not in rows.names:
                 raise InvalidError(f"there is no column `{given}` of {what}; nothing was recorded")
-            given = X[given]
+            given = gather(rows.column(given), n)
         values = None if given is None else np.asarray(given)
         if values is not None:
             if values.shape != (n,):
@@ -60,25 +69,25 @@ def named_columns(X: Any, ids: Any, groups: Any, n: int) -> dict[str, NDArray[An
     return found
 
 
-def drop_names(X: Any, signature: Signature, named: dict[str, NDArray[Any] | None]) -> Any:
-    """Leave out the columns that name rows or groups, where the model does not take them."""
-    if signature.kind != "table" or not hasattr(X, "drop"):
-        return X
+def spare_columns(
+    rows: Rows, signature: Signature, given: Sequence[NDArray[Any] | None]
+) -> list[str]:
+    """Return the columns that name rows or groups, and that a model does not take."""
+    named = [values for values in given if values is not None]
+    if signature.kind != "table" or not named:
+        return []
     taken = {field.name for field in signature.inputs}
-    spare = [
+    return [
         name
-        for name in column_names(X)
-        if name not in taken
-        and any(given is not None and _equal(X[name], given) for given in named.values())
+        for name in rows.names
+        if name not in taken and _is_one_of(gather(rows.column(name), rows.n_rows), named)
     ]
-    return X.drop(columns=spare) if spare else X
 
 
-def _equal(column: Any, given: NDArray[Any]) -> bool:
-    values = np.asarray(column)
-    if values.dtype == object:
-        values = np.array([str(value) for value in values.tolist()])
-    return bool(np.array_equal(values, given))
+def _is_one_of(column: NDArray[Any], given: list[NDArray[Any]]) -> bool:
+    if column.dtype == object:
+        column = np.array([str(value) for value in column.tolist()])
+    return any(np.array_equal(column, values) for values in given)
 
 
 def check_ids(values: NDArray[Any] | None) -> NDArray[Any] | None:
@@ -100,10 +109,13 @@ def check_groups(values: NDArray[Any] | None) -> NDArray[Any] | None:
     return values
 
 
-def check_weights(given: Any, n: int) -> NDArray[np.float64] | None:
-    """Return weights, when they are numbers of 0 or more."""
+def check_weights(given: Any, rows: Rows) -> NDArray[np.float64] | None:
+    """Return weights, which may be given as the name of a column, when they are 0 or more."""
     if given is None:
         return None
+    n = rows.n_rows
+    if isinstance(given, str):
+        given = gather(rows.column(given), n)
     try:
         weights = np.asarray(given, dtype=np.float64)
     except (TypeError, ValueError) as error:
@@ -123,12 +135,17 @@ def check_weights(given: Any, n: int) -> NDArray[np.float64] | None:
     return weights
 
 
-def fit_columns(X: Any, signature: Signature, version: Version) -> Any:
-    """Return X with the signature's columns in their order; say which are missing or too many."""
-    found = column_names(X)
-    if signature.kind != "table" or not found:  # without names only the width can be checked
-        _check_width(X, signature, version)
-        return X
+def fit_columns(
+    rows: Rows, signature: Signature, version: Version, *, spare: Sequence[str] = ()
+) -> tuple[str, ...] | None:
+    """Return the signature's columns in their order; say which are missing or too many.
+
+    None takes the rows as they are: of an array without names only the width can be checked.
+    """
+    found = [name for name in rows.names if name not in spare]
+    if signature.kind != "table" or not found:
+        _check_width(rows, signature, version)
+        return None
     expected = [field.name for field in signature.inputs]
     missing = [name for name in expected if name not in found]
     extra = [name for name in found if name not in expected]
@@ -141,18 +158,18 @@ def fit_columns(X: Any, signature: Signature, version: Version) -> Any:
             hint=f"see them with `detent show {version} --signature`",
             details={"missing": missing, "unknown": extra},
         )
-    return X if list(found) == expected else X[expected]
+    return tuple(expected)
 
 
-def _check_width(X: Any, signature: Signature, version: Version) -> None:
+def _check_width(rows: Rows, signature: Signature, version: Version) -> None:
     if signature.kind == "table":
         expected = len(signature.inputs)
     else:
         expected = signature.inputs[0].shape[-1] if len(signature.inputs[0].shape) == 2 else -1
-    shape = getattr(X, "shape", None) or np.shape(X)
-    if expected > 0 and len(shape) == 2 and shape[1] != expected:
+    width = rows.width
+    if expected > 0 and width is not None and width != expected:
         raise InvalidError(
-            f"`{version}` takes {expected} features, the data has {shape[1]}; nothing was recorded"
+            f"`{version}` takes {expected} features, the data has {width}; nothing was recorded"
         )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from detent.data.table import column_names
+from detent.data.blocks import Rows, gather
 from detent.errors import InvalidError
 
 MAX_PARTS = 50
@@ -19,19 +19,17 @@ _QUARTERS = (0.25, 0.5, 0.75)
 Slices = Sequence[str] | Mapping[str, Any]
 
 
-def find_slices(X: Any, slices: Slices | None, *, n_rows: int) -> dict[str, NDArray[np.str_]]:
+def find_slices(rows: Rows, slices: Slices | None) -> dict[str, NDArray[np.str_]]:
     """Return, by the name of each slice, the part that each row belongs to.
 
     Parameters
     ----------
-    X : table-like of shape (n_samples, n_features)
+    rows : Rows
         The rows.
     slices : sequence of str, or mapping, optional
         Names of columns; or names with the edges of ranges (``{"tenure": [30, 90]}``) or with one
         label for each row. Numbers with more than 10 distinct values and no edges are cut at
         their quartiles.
-    n_rows : int
-        How many rows there are.
 
     Raises
     ------
@@ -44,26 +42,26 @@ def find_slices(X: Any, slices: Slices | None, *, n_rows: int) -> dict[str, NDAr
     if isinstance(slices, str):
         slices = [slices]
     if not isinstance(slices, Mapping):
-        return {name: _parts(name, _column(X, name), None) for name in slices}
+        return {name: _parts(name, _column(rows, name), None) for name in slices}
     found = {}
     for name, given in slices.items():
         values = np.asarray(given)
-        if values.ndim == 1 and len(values) == n_rows and name not in column_names(X):
+        if values.ndim == 1 and len(values) == rows.n_rows and name not in rows.names:
             found[name] = _parts(name, values, None)
         else:
-            found[name] = _parts(name, _column(X, name), values)
+            found[name] = _parts(name, _column(rows, name), values)
     return found
 
 
-def _column(X: Any, name: str) -> NDArray[Any]:
-    names = column_names(X)
+def _column(rows: Rows, name: str) -> NDArray[Any]:
+    names = rows.names
     if name not in names:
         known = ", ".join(names[:20]) if names else "none has a name"
         raise InvalidError(
             f"there is no column `{name}` to slice by; nothing was recorded",
             hint=f"columns: {known}",
         )
-    return np.asarray(X[name])
+    return gather(rows.column(name), rows.n_rows)
 
 
 def _parts(name: str, values: NDArray[Any], edges: NDArray[Any] | None) -> NDArray[np.str_]:

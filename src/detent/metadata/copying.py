@@ -31,7 +31,7 @@ TOLD: Mapping[str, tuple[int, str]] = {
     "evaluation": (
         1,
         "id model version dataset dataset_digest n_rows metrics_json outcomes inputs one_row_s"
-        " created_at created_by",
+        " computed_on created_at created_by",
     ),
     "policy": (
         1,

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from detent.domain.evidence import Approval, Decision, Evaluation, Policy
 
 _EVALUATION = """id, model, version, dataset, dataset_digest, n_rows, metrics_json, outcomes,
-    inputs, one_row_s, created_at, created_by"""
+    inputs, one_row_s, computed_on, created_at, created_by"""
 _DECISION = """id, model, alias, candidate, baseline, outcome, results_json, policy_digest,
     override, created_at, created_by"""
 
@@ -33,7 +33,7 @@ class EvidenceTables(Statements):
         self._all(
             f"""INSERT INTO evaluation ({_EVALUATION})
             VALUES (:id, :model, :version, :dataset, :dataset_digest, :n_rows, :metrics,
-                :outcomes, :inputs, :one_row_s, :at, :by)""",
+                :outcomes, :inputs, :one_row_s, :computed_on, :at, :by)""",
             id=evaluation.id,
             model=evaluation.model,
             version=evaluation.version,
@@ -44,6 +44,7 @@ class EvidenceTables(Statements):
             outcomes=evaluation.outcomes,
             inputs=evaluation.inputs,
             one_row_s=evaluation.one_row_s,
+            computed_on=evaluation.computed_on,
             at=at_us,
             by=evaluation.by,
         )
@@ -293,8 +294,9 @@ def _to_evaluation(row: tuple[Any, ...]) -> Evaluation:
         outcomes=row[7],
         inputs=row[8],
         one_row_s=row[9],
-        at=from_us(row[10]),
-        by=row[11],
+        computed_on=row[10],
+        at=from_us(row[11]),
+        by=row[12],
     )
 
 

@@ -91,6 +91,7 @@ CREATE TABLE evaluation (
     outcomes        TEXT   NOT NULL,    -- the blob of what was answered, row by row
     inputs          TEXT,               -- the blob of what the rows were like
     one_row_s       DOUBLE PRECISION,
+    computed_on     TEXT,               -- what asked the version, when not the process itself
     created_at      INTEGER NOT NULL,
     created_by      TEXT   NOT NULL,
     FOREIGN KEY (model, version) REFERENCES version (model, number)

@@ -65,6 +65,7 @@ def record_evaluation(stores: Stores, evaluation: Evaluation) -> Evaluation:
                 "outcomes": evaluation.outcomes,
                 "inputs": evaluation.inputs,
                 "one_row_s": evaluation.one_row_s,
+                "computed_on": evaluation.computed_on,
             },
         )
     return evaluation

@@ -163,6 +163,7 @@ def _evaluated(rows: Rows, link: Link, body: Body) -> None:
         "metrics_json": _json(body["metrics"]),
         "inputs": body.get("inputs"),  # events of the first days do not name them
         "one_row_s": _float(body["one_row_s"]),
+        "computed_on": body.get("computed_on"),
         "created_at": link.at_us,
         "created_by": link.actor,
     }

@@ -242,7 +242,13 @@ def test_evaluate_and_compare_from_files(run: Run, tmp_path: Path) -> None:
     compared = run("compare", "sign/1", "sign/2")
     assert rows(compared.out)[1][0] == "accuracy"
     assert "rows differently" in compared.err
-    assert run("evaluate", "sign/1", "--data", "holdout.parquet", "--target", "y").code == 0
+    both = ("evaluate", "sign/1", "sign/2", "--data", "holdout.parquet", "--target", "y")
+    result = run(*both, "--json")
+    assert result.code == 0, result.err
+    found = json.loads(result.out)
+    assert [one["version"] for one in found["evaluations"]] == [1, 2]
+    assert "evaluation" not in found
+    assert run(*both).out.count("on holdout (60 rows)") == 2
     wrong = run("evaluate", "sign/1", "--data", "holdout.csv", "--target", "z")
     assert wrong.code == 4
     assert "has no column `z`" in wrong.err

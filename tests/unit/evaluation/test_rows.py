@@ -202,9 +202,10 @@ def test_candidates_are_ranked_and_corrected(registry: detent.Registry) -> None:
 
 
 def test_numbers_without_edges_are_cut_at_their_quartiles(registry: detent.Registry) -> None:
+    from detent.data.blocks import TableRows
     from detent.evaluation.slices import find_slices
 
-    parts = find_slices(ROWS, ["mean radius"], n_rows=N)["mean radius"]
+    parts = find_slices(TableRows(ROWS), ["mean radius"])["mean radius"]
     counts = pd.Series(parts).value_counts()
     assert len(counts) == 4
     assert counts.min() > N / 5

@@ -1,0 +1,1 @@
+"""Engines and platforms of others, with detent inside: Ray, KServe."""
