@@ -169,10 +169,9 @@ def _evaluated(
 def _store_inputs(blobs: Blobs, data: Dataset, columns: tuple[str, ...] | None) -> str:
     """Keep what the rows were like, of some blocks of them that are evenly spaced."""
     every = list(bounds(data.rows.n_rows))
-    blocks = [
-        block for i in spread(len(every), MOST_BLOCKS) for block in data.rows.blocks(*every[i])
-    ]
-    return store_inputs(blobs, *(select_columns(block, columns) for block in blocks))
+    some = [every[i] for i in spread(len(every), MOST_BLOCKS)]
+    blocks = (select_columns(block, columns) for at in some for block in data.rows.blocks(*at))
+    return store_inputs(blobs, blocks, len(some))
 
 
 def _store_outcomes(blobs: Blobs, outcomes: Outcomes) -> str:

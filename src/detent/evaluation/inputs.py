@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,7 @@ SCHEMA = "detent.inputs/1"
 MOST_INPUTS = 200  # of a wider table, so many that are evenly spaced
 MOST_BLOCKS = 3  # of a data set; more would only make the reference more certain than requests
 _MOST_ROWS = 20_000
+_MOST_VALUES = 1_000_000  # 32 MB: of a wide table fewer rows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,29 +62,39 @@ class Inputs:
         )
 
 
-def count_inputs(*tables: Any) -> Inputs:
-    """Return what the rows of a table are like, or of several with the same columns.
+def count_inputs(table: Any) -> Inputs:
+    """Return what the rows of a table are like.
 
     Raises
     ------
     InvalidError
         If it is no table that can be read, or has no rows.
     """
-    most_rows = _MOST_ROWS // len(tables)
-    parts = [input_columns(table, most=MOST_INPUTS, most_rows=most_rows) for table in tables]
-    columns = [
-        (same[0][0], [value for _, some in same for value in some])
-        for same in zip(*parts, strict=True)
-    ]
-    return Inputs(
-        width=len(first_row(tables[0])),
-        n_rows=sum(min(n_rows(table), most_rows) for table in tables),
-        cells=tuple(make_cells(name, values) for name, values in columns),
-    )
+    return count_blocks([table], 1)
 
 
-def store_inputs(blobs: Blobs, *tables: Any) -> str:
-    """Keep what the rows of tables are like; return the digest of the blob.
+def count_blocks(blocks: Iterable[Any], n: int) -> Inputs:
+    """Return what the rows of `n` tables with the same columns are like; one is held at a time.
+
+    Raises
+    ------
+    InvalidError
+        As `count_inputs`.
+    """
+    width, counted = 0, 0
+    values: dict[str, list[Any]] = {}
+    for block in blocks:
+        width = len(first_row(block))
+        most_rows = min(_MOST_ROWS, _MOST_VALUES // max(1, min(width, MOST_INPUTS))) // n
+        counted += min(n_rows(block), most_rows)
+        for name, found in input_columns(block, most=MOST_INPUTS, most_rows=most_rows):
+            values.setdefault(name, []).extend(found)
+    cells = tuple(make_cells(name, found) for name, found in values.items())
+    return Inputs(width=width, n_rows=counted, cells=cells)
+
+
+def store_inputs(blobs: Blobs, blocks: Iterable[Any], n: int) -> str:
+    """Keep what the rows of `n` tables are like; return the digest of the blob.
 
     Raises
     ------
@@ -91,7 +102,7 @@ def store_inputs(blobs: Blobs, *tables: Any) -> str:
         As `count_inputs`.
     """
     with blobs.create() as writer:
-        writer.write(canonical_json(msgspec.to_builtins(count_inputs(*tables))))
+        writer.write(canonical_json(msgspec.to_builtins(count_blocks(blocks, n))))
     return writer.digest
 
 
