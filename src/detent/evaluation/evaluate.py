@@ -120,8 +120,8 @@ def measure(
         n_done += len(answers[0].y_pred)
         if progress is not None:
             progress(n_done, data.rows.n_rows)
-    data.rows.check_unchanged()
     kept = {columns: _store_inputs(blobs, data, columns) for columns in {c.columns for c in chosen}}
+    data.rows.check_unchanged()
     return [
         replace(
             _evaluated(blobs, one, data, metrics),

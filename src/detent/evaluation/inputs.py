@@ -82,14 +82,18 @@ def count_blocks(blocks: Iterable[Any], n: int) -> Inputs:
         As `count_inputs`.
     """
     width, counted = 0, 0
-    values: dict[str, list[Any]] = {}
+    names: list[str] = []
+    values: list[list[Any]] = []  # by place: two inputs may have one name
     for block in blocks:
         width = len(first_row(block))
         most_rows = min(_MOST_ROWS, _MOST_VALUES // max(1, min(width, MOST_INPUTS))) // n
         counted += min(n_rows(block), most_rows)
-        for name, found in input_columns(block, most=MOST_INPUTS, most_rows=most_rows):
-            values.setdefault(name, []).extend(found)
-    cells = tuple(make_cells(name, found) for name, found in values.items())
+        columns = input_columns(block, most=MOST_INPUTS, most_rows=most_rows)
+        names = [name for name, _ in columns]
+        values = values or [[] for _ in columns]
+        for kept, (_, found) in zip(values, columns, strict=True):
+            kept.extend(found)
+    cells = tuple(make_cells(name, found) for name, found in zip(names, values, strict=True))
     return Inputs(width=width, n_rows=counted, cells=cells)
 
 

@@ -199,3 +199,12 @@ def test_nothing_is_compared_where_nothing_was_kept(registry: detent.Registry) -
     rollout = registry.start_rollout("churn/3", "production")
     assert find_reference(registry._stores, rollout) is None
     assert Watch(registry._stores, rollout).place(np.zeros((1, 4))) is None
+
+
+def test_two_inputs_of_one_name_are_two_inputs() -> None:
+    frame = pd.DataFrame([[1.0, 100.0], [2.0, 200.0], [3.0, 300.0]], columns=["x", "x"])
+    inputs = count_inputs(frame)
+    assert (inputs.width, len(inputs.cells), inputs.n_rows) == (2, 2, 3)
+    placed = inputs.place(frame[:1], 50)
+    assert placed is not None
+    assert len(placed) == 2
