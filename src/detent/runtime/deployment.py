@@ -93,16 +93,7 @@ class Deployment:
         UnavailableError
             If the version it holds is not loaded here.
         """
-        self._begin()
-        with self._lock:
-            slot, role = self.active, Role.ACTIVE
-            if slot is None or self.entry < self.demanded:
-                self._end()
-                raise self._nothing()
-            if self.router is not None:
-                slot, role = self.router(self, key)
-            slot.n_running += 1
-            return slot, role
+        return self._take(key)
 
     def release(self, slot: Slot) -> None:
         """Say that a request that a slot answered is finished."""
@@ -189,13 +180,7 @@ class Deployment:
         UnavailableError
             If the version it holds is not loaded here.
         """
-        self._begin()
-        with self._lock:
-            if self.active is None or self.entry < self.demanded:
-                self._end()
-                raise self._nothing()
-            self.active.n_running += 1
-            return self.active
+        return self._take(None)[0]
 
     def demand(self, entry: int) -> None:
         """Answer by this entry or a newer one, and until then not at all."""
@@ -217,6 +202,19 @@ class Deployment:
         """Whether every answer that began before the last swap is finished."""
         with self._lock:
             return self._drain()
+
+    def _take(self, key: str | None) -> tuple[Slot, Role]:
+        """Take the slot that the router chooses for a key; the active one without a key."""
+        self._begin()
+        with self._lock:
+            slot, role = self.active, Role.ACTIVE
+            if slot is None or self.entry < self.demanded:
+                self._end()
+                raise self._nothing()
+            if key is not None and self.router is not None:
+                slot, role = self.router(self, key)
+            slot.n_running += 1
+            return slot, role
 
     def _begin(self) -> None:
         with self._lock:

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import mmap
 import os
-import secrets
 import threading
 import time
 from collections.abc import Iterable
@@ -83,7 +82,7 @@ class Door:
     def leave_news(self) -> None:
         """Make the process look before it begins an answer."""
         # Any other number than before: two that leave news at one time must not leave the same.
-        self._cells[_NEWS] = secrets.randbits(64)
+        self._cells[_NEWS] = int.from_bytes(os.urandom(8), "little")
         with threading.Lock():
             pass  # written before anything is read
 

@@ -80,7 +80,6 @@ class Follower:
         self.id = secrets.token_hex(8)
         self.deployments = [Deployment(a.model, str(a.alias)) for a in aliases]
         for deployment in self.deployments:
-            deployment.on_drained = self._acknowledge_soon
             deployment.glance = partial(self._glance, deployment)
         self.is_strict = is_strict
         self._stores = stores
@@ -114,6 +113,8 @@ class Follower:
         for deployment in self.deployments:
             name = door_name(self.id, deployment.model, deployment.alias)
             deployment.door = make_door(metadata.servers.doors, name)
+            if deployment.door is None:  # there, whoever waits sees that it has drained
+                deployment.on_drained = self._acknowledge_soon
         newest = [
             find_alias(metadata.current, Reference(model=d.model, alias=d.alias))
             for d in self.deployments
@@ -343,7 +344,7 @@ class Follower:
     def _acknowledge_soon(self, deployment: Deployment) -> None:
         # Called where an answer ended. Whoever holds the lock now acknowledges, or the next tick.
         # Not where the registry does not answer: the answers would have to wait for it.
-        if deployment.door is not None or "acknowledge" in self._cannot:
+        if "acknowledge" in self._cannot:
             return
         if self._end_listening is None:
             self._acknowledge_now(deployment)
