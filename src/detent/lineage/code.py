@@ -137,7 +137,7 @@ def _git(folder: Path, arguments: Sequence[str], *, limit: int) -> bytes | None:
         process = subprocess.Popen(
             [*_GIT, *arguments],
             cwd=folder,
-            env=_environment(),
+            env=git_environment(),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -166,7 +166,8 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
             os.killpg(process.pid, signal.SIGKILL)
 
 
-def _environment() -> dict[str, str]:
+def git_environment() -> dict[str, str]:
+    """Return the environment that git is run in: it asks nothing, and speaks English."""
     # GIT_DIR and its like, set by a hook that runs the training, would name another repository.
     kept = {
         name: value

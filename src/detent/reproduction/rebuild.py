@@ -13,10 +13,27 @@ from pathlib import Path, PurePath
 
 from detent.domain.manifest import Data, Lineage
 from detent.errors import InvalidError, NotFoundError
+from detent.lineage.code import git_environment
 
 Tell = Callable[[str], None]  # what is being done now
 
 _LAST_LINES = 20
+
+
+def find_repository(commit: str, folder: Path) -> Path:
+    """Return the top folder of a git repository that has a commit.
+
+    Raises
+    ------
+    NotFoundError
+        If the folder is in no repository, or that does not have the commit.
+    """
+    if _git(folder, "cat-file", "-e", f"{commit}^{{commit}}").returncode:
+        raise NotFoundError(
+            f"there is no commit {commit[:12]} in a git repository at {folder}; nothing was done",
+            hint="fetch it, or name the repository: `--repository PATH`",
+        )
+    return Path(_git(folder, "rev-parse", "--show-toplevel").stdout.strip())
 
 
 def check_out(commit: str, patch: bytes | None, repository: Path, folder: Path) -> None:
@@ -26,20 +43,11 @@ def check_out(commit: str, patch: bytes | None, repository: Path, folder: Path) 
 
     Raises
     ------
-    NotFoundError
-        If the repository does not have the commit.
     InvalidError
-        If git is missing, or the changes cannot be applied.
+        If the commit cannot be checked out, or the changes cannot be applied.
     """
-    if _git(repository, "cat-file", "-e", f"{commit}^{{commit}}").returncode:
-        raise NotFoundError(
-            f"there is no commit {commit[:12]} in a git repository at {repository}; nothing was"
-            " done",
-            hint="fetch it, or name the repository: `--repository PATH`",
-        )
-    top = _git(repository, "rev-parse", "--show-toplevel").stdout.strip()
     for arguments in (
-        ("clone", "--quiet", "--shared", "--no-checkout", top, str(folder)),
+        ("clone", "--quiet", "--shared", "--no-checkout", str(repository), str(folder)),
         ("-C", str(folder), "checkout", "--quiet", "--detach", commit),
     ):
         _checked(_git(repository, *arguments), "the code cannot be checked out")
@@ -80,13 +88,12 @@ def find_place(command: Sequence[str], code: Path) -> tuple[Path, list[str]]:
 
 def bring_data(lineage: Lineage, repository: Path, code: Path, place: Path) -> None:
     """Link the data files that a commit does not hold, from where they lie in the repository."""
-    top = Path(_git(repository, "rev-parse", "--show-toplevel").stdout.strip())
     for data in lineage.data:
         source = _relative(data)
         if source is None:
             continue
         wanted = place / source
-        for base in (top / place.relative_to(code), top, Path.cwd()):
+        for base in (repository / place.relative_to(code), repository, Path.cwd()):
             if (base / source).exists() and not wanted.exists() and not wanted.is_symlink():
                 wanted.parent.mkdir(parents=True, exist_ok=True)
                 wanted.symlink_to((base / source).resolve())
@@ -177,12 +184,11 @@ def _git(
     folder: Path, *arguments: str, input: bytes | None = None
 ) -> subprocess.CompletedProcess[str]:
     # Names of files may be in any encoding; the patch is bytes.
-    clean = {name: text for name, text in os.environ.items() if not name.startswith("GIT_")}
     try:
         done = subprocess.run(
             ["git", *arguments],
             cwd=folder,
-            env=clean | {"GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"},
+            env=git_environment(),
             input=input,
             capture_output=True,
         )

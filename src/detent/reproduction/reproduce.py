@@ -7,6 +7,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from detent.reproduction.rebuild import (
     bring_data,
     check_out,
     find_place,
+    find_repository,
     make_environment,
     run_command,
 )
@@ -51,6 +53,7 @@ def reproduce(
     started = time.monotonic()
     if folder is not None and folder.exists() and any(folder.iterdir()):
         raise InvalidError(f"{folder} is not empty; nothing was done", hint="name a new folder")
+    repository = find_repository(plan.commit, repository)
     top = folder or Path(tempfile.mkdtemp(prefix="detent-reproduce-"))
     top.mkdir(parents=True, exist_ok=True)
     top = top.resolve()
@@ -83,16 +86,11 @@ def reproduce(
         found = _compare(card, blobs, rebuilt, stores, plan, trusted=trusted)
     finally:
         stores.metadata.close()
-    is_kept = folder is not None or found["likeness"] is Likeness.DIFFERS
+    is_kept = folder is not None or not found.is_same
     if not is_kept:
         shutil.rmtree(top, ignore_errors=True)
-    return Reproduction(
-        version=card.version.name,
-        rebuilt=rebuilt.version.digest,
-        seconds=time.monotonic() - started,
-        folder=str(top) if is_kept else None,
-        **found,
-    )
+    kept = str(top) if is_kept else None
+    return replace(found, seconds=time.monotonic() - started, folder=kept)
 
 
 def _find_rebuilt(card: VersionCard, stores: Stores) -> VersionCard:
@@ -126,20 +124,24 @@ def _compare(
     plan: ReproductionPlan,
     *,
     trusted: bool | Sequence[str],
-) -> dict[str, Any]:
-    found: dict[str, Any] = {
-        "likeness": Likeness.SAME_BYTES,
-        "n_rows": 0,
-        "largest_difference": None,
-        "difference": None,
-        "causes": (),
-    }
+) -> Reproduction:
+    found = Reproduction(
+        version=card.version.name,
+        likeness=Likeness.SAME_BYTES,
+        rebuilt=rebuilt.version.digest,
+        n_rows=0,
+        largest_difference=None,
+        difference=None,
+        causes=(),
+        seconds=0.0,
+        folder=None,
+    )
     if card.manifest.files == rebuilt.manifest.files:
         return found
-    found["causes"] = _causes(card, rebuilt, plan)
+    found = replace(found, likeness=Likeness.DIFFERS, causes=_causes(card, rebuilt, plan))
     if card.manifest.sample is None:
         why = "the files differ, and no rows are stored to compare predictions on"
-        return found | {"likeness": Likeness.DIFFERS, "difference": why}
+        return replace(found, difference=why)
     sample = decode_table(
         read_verified(blobs, card.manifest.sample.digest, what=f"the sample of `{card.version}`")
     )
@@ -151,11 +153,12 @@ def _compare(
         if callable(getattr(old, name, None)) and callable(getattr(new, name, None))
     }
     difference = find_difference(old, methods, sample)
-    found |= {"n_rows": n_rows(sample), "largest_difference": _largest(old, new, methods, sample)}
+    n, largest = n_rows(sample), _largest(old, new, methods, sample)
+    found = replace(found, n_rows=n, largest_difference=largest)
     if difference is None:
-        return found | {"likeness": Likeness.SAME_PREDICTIONS}
-    where = f"`{difference.method}` differs in {len(difference.rows)} of {n_rows(sample)} rows"
-    return found | {"likeness": Likeness.DIFFERS, "difference": where}
+        return replace(found, likeness=Likeness.SAME_PREDICTIONS)
+    where = f"`{difference.method}` differs in {len(difference.rows)} of {n} rows"
+    return replace(found, difference=where)
 
 
 def _largest(old: Any, new: Any, methods: dict[str, Any], sample: Any) -> float | None:
