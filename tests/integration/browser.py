@@ -1,4 +1,4 @@
-"""A real browser for tests of pages: Debian's `chromium`, or the one that CHROMIUM names."""
+"""A real browser for tests: Debian's `chromium`, or the one that CHROMIUM names."""
 
 import os
 import shutil
@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
-CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium")
+CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
 NEEDS_BROWSER = [
     pytest.mark.integration,
     pytest.mark.skipif(CHROMIUM is None, reason="NO BROWSER: install chromium to test the pages"),
