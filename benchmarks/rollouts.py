@@ -12,12 +12,12 @@ from sklearn.linear_model import LogisticRegression
 import detent
 from benchmarks.measure import Row
 from benchmarks.serving import ask_for, detent_serve, per_request, quantile, serving
-from detent import Phase, Plan, Rollout, RolloutStatus
 from detent.domain.clock import utc_now
 from detent.metadata import predictions
 from detent.rollout.counting import Counts, count_rows
 from detent.rollout.monitor import read_signals
 from detent.testing.load import Record
+from detent.testing.rollouts import make_rollout
 
 ROUND_S, ROUNDS = 3.0, 3
 N_LABELS = 100_000
@@ -36,21 +36,7 @@ def measure(folder: Path) -> list[Row]:
 
 def _labels() -> Row:
     """Count labels as a driver does, and look at them once."""
-    rollout = Rollout(
-        id=1,
-        model="churn",
-        alias="production",
-        candidate=2,
-        baseline=1,
-        entry=1,
-        plan=Plan(),
-        status=RolloutStatus.RUNNING,
-        phase=Phase.SHADOW,
-        step=0,
-        at=utc_now(),
-        by="bench",
-        phase_at=utc_now(),
-    )
+    rollout = make_rollout(at=utc_now(), phase_at=utc_now())
     rows = [
         predictions.Row(
             request=i,

@@ -14,11 +14,12 @@ import numpy as np
 from tests.property.streams import stopping_labels
 
 from benchmarks.measure import Row
-from detent import Phase, Plan, Rollout, RolloutStatus
+from detent import Plan
 from detent.domain.clock import utc_now
 from detent.rollout.counting import ERRORS, WRONG, Counts, Pairs
 from detent.rollout.monitor import read_signals
 from detent.stats.planning import mean_labels_at_least
+from detent.testing.rollouts import make_rollout
 
 N_STREAMS = 20_000
 N_LABELS = 100_000
@@ -30,21 +31,7 @@ def monitored(margin: float, alpha: float) -> Callable[[int, int, int], None]:
     now = utc_now()
     plan = Plan(alpha=alpha, error_limit=margin or 0.01)
     name = ERRORS if margin else WRONG  # of failures some more are allowed, of wrong answers none
-    rollout = Rollout(
-        id=1,
-        model="churn",
-        alias="production",
-        candidate=2,
-        baseline=1,
-        entry=1,
-        plan=plan,
-        status=RolloutStatus.RUNNING,
-        phase=Phase.SHADOW,
-        step=0,
-        at=now,
-        by="bench",
-        phase_at=now,
-    )
+    rollout = make_rollout(plan=plan, at=now, phase_at=now)
 
     def verdict(wrong: int, right: int, n: int) -> str:
         counts = Counts(paired={name: Pairs(n=n, worse=wrong, better=right)})

@@ -12,12 +12,13 @@ import numpy as np
 import pytest
 from scipy.stats import binom, norm
 
-from detent import Phase, Plan, Rollout, RolloutStatus
+from detent import Phase, Plan, Rollout
 from detent.domain.clock import from_us
 from detent.metadata.predictions import Record, Row
 from detent.rollout.counting import WRONG, Counts, Pairs, count_requests, count_rows
 from detent.rollout.monitor import read_signals
 from detent.rollout.state import Enter, RollBack, next_move
+from detent.testing.rollouts import make_rollout
 
 ALPHA = 0.05
 GAINS = 0.03  # of rows: newly right; newly wrong are as many, and what it is worse by
@@ -28,21 +29,8 @@ START = from_us(1_800_000_000_000_000)
 
 
 def rollout_in(phase: Phase, weight: float = 0.5) -> Rollout:
-    return Rollout(
-        id=1,
-        model="churn",
-        alias="production",
-        candidate=2,
-        baseline=1,
-        entry=1,
-        plan=Plan(alpha=ALPHA, shadow_s=1e-6, canary=(weight,), step_s=0, step_requests=0),
-        status=RolloutStatus.RUNNING,
-        phase=phase,
-        step=0,
-        at=START,
-        by="ana",
-        phase_at=from_us(0),
-    )
+    plan = Plan(alpha=ALPHA, shadow_s=1e-6, canary=(weight,), step_s=0, step_requests=0)
+    return make_rollout(plan=plan, phase=phase, at=START)
 
 
 def decide_in_shadow(

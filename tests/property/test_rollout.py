@@ -28,6 +28,7 @@ from detent.rollout.driver import Driver
 from detent.rollout.monitor import paired_band, read_signals
 from detent.rollout.state import Complete, Enter, RollBack, after, next_move
 from detent.testing.registries import register_bytes, stores_on
+from detent.testing.rollouts import make_rollout
 
 ORDER = [Phase.SHADOW, Phase.CANARY, Phase.FULL]
 START = from_us(1_800_000_000_000_000)
@@ -48,21 +49,8 @@ def rollouts(draw: st.DrawFn) -> Rollout:
     plan = draw(plans)
     phase = draw(st.sampled_from(ORDER[ORDER.index(plan.first) :]))
     step = draw(st.integers(0, len(plan.canary) - 1)) if phase is Phase.CANARY else 0
-    return Rollout(
-        id=1,
-        model="churn",
-        alias="production",
-        candidate=2,
-        baseline=1,
-        entry=1,
-        plan=plan,
-        status=draw(st.sampled_from([RolloutStatus.RUNNING, RolloutStatus.PAUSED])),
-        phase=phase,
-        step=step,
-        at=START,
-        by="ana",
-        phase_at=START,
-    )
+    status = draw(st.sampled_from([RolloutStatus.RUNNING, RolloutStatus.PAUSED]))
+    return make_rollout(plan=plan, status=status, phase=phase, step=step, at=START, phase_at=START)
 
 
 @st.composite
@@ -301,21 +289,7 @@ class RolloutMachine(RuleBasedStateMachine):
 
 
 def _first() -> Rollout:
-    return Rollout(
-        id=1,
-        model="churn",
-        alias="production",
-        candidate=2,
-        baseline=1,
-        entry=1,
-        plan=Plan(),
-        status=RolloutStatus.RUNNING,
-        phase=Phase.SHADOW,
-        step=0,
-        at=START,
-        by="ana",
-        phase_at=START,
-    )
+    return make_rollout(at=START, phase_at=START)
 
 
 TestRolloutMachine = RolloutMachine.TestCase

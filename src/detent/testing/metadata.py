@@ -25,7 +25,7 @@ import pytest
 from detent.domain.clock import from_us, utc_now
 from detent.domain.events import EventType, check_chain
 from detent.domain.evidence import Evaluation
-from detent.domain.rollout import Phase, Plan, Rollout, RolloutStatus
+from detent.domain.rollout import Plan, Rollout, RolloutStatus
 from detent.domain.server import Server
 from detent.domain.value import replace as replace_value
 from detent.domain.version import Version
@@ -33,6 +33,7 @@ from detent.errors import ConflictError, InvalidError, NotFoundError, Unavailabl
 from detent.metadata.base import SCHEMA_VERSION, Metadata
 from detent.metadata.rollouts import WaitingLabel
 from detent.metadata.tables import Tables
+from detent.testing.rollouts import make_rollout
 
 Opener = Callable[[], Metadata]
 N_THREADS, N_PROCESSES, N_EACH = 8, 4, 15
@@ -533,21 +534,8 @@ def _until_written(write: Callable[[], None]) -> None:
 
 
 def _rollout(id: int) -> Rollout:
-    return Rollout(
-        id=id,
-        model="fraud",
-        alias="production",
-        candidate=2,
-        baseline=1,
-        entry=1,
-        plan=Plan(canary=(0.05, 0.5), slo_s=0.2),
-        status=RolloutStatus.RUNNING,
-        phase=Phase.SHADOW,
-        step=0,
-        at=from_us(1),
-        by="ana",
-        phase_at=from_us(1),
-    )
+    plan = Plan(canary=(0.05, 0.5), slo_s=0.2)
+    return make_rollout(id=id, model="fraud", plan=plan, at=from_us(1), phase_at=from_us(1))
 
 
 def _write(metadata: Metadata, model: str) -> None:

@@ -11,24 +11,10 @@ from hypothesis import strategies as st
 
 from detent.charts.draw import draw
 from detent.charts.rollouts import course
-from detent.domain.clock import EPOCH
-from detent.domain.rollout import Phase, Plan, Reading, Rollout, RolloutStatus, Signal
+from detent.domain.rollout import Phase, Reading, Signal
+from detent.testing.rollouts import make_rollout
 
-ROLLOUT = Rollout(
-    id=1,
-    model="churn",
-    alias="production",
-    candidate=3,
-    baseline=2,
-    entry=2,
-    plan=Plan(),
-    status=RolloutStatus.RUNNING,
-    phase=Phase.SHADOW,
-    step=0,
-    at=EPOCH,
-    by="ana",
-    phase_at=EPOCH,
-)
+ROLLOUT = make_rollout(candidate=3, baseline=2, entry=2)
 
 
 def signal(**fields: Any) -> Signal:
