@@ -12,10 +12,10 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import IO, Any, BinaryIO, cast
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import urlsplit
 
 import obstore
 from obstore.exceptions import (
@@ -25,18 +25,16 @@ from obstore.exceptions import (
     PermissionDeniedError,
     UnauthenticatedError,
 )
-from obstore.store import from_url
 
 from detent.blobs.base import CHUNK, BlobInfo
+from detent.data.object_store import open_object_store, parameters_of
+from detent.data.places import STORES
 from detent.domain.digest import DIGEST_PATTERN, check_digest, short_digest
 from detent.errors import InvalidError, NotFoundError, RefusedError, UnavailableError
 
-SCHEMES = ("s3", "gs", "az")
 PART = 8 * CHUNK  # bytes sent at once; what is larger is sent in parts, several at a time
 _PARTS_AT_ONCE = 6  # each is held in memory
 _MAX_PARTS = 9_000  # S3 takes 10,000
-_CLIENT = {"connect_timeout": "10s", "timeout": "120s"}  # of one request, with at most one part
-_RETRY: Any = {"max_retries": 6, "retry_timeout": timedelta(seconds=30)}
 
 
 class _Writer:
@@ -77,7 +75,7 @@ class RemoteBlobs:
 
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)
-        if parts.scheme not in SCHEMES or not parts.netloc:
+        if parts.scheme not in STORES or not parts.netloc:
             raise InvalidError(
                 f"`{url.partition('?')[0]}` is not an object store that this release knows",
                 hint="name one as `s3://bucket/prefix`, `gs://bucket/prefix` or"
@@ -85,15 +83,9 @@ class RemoteBlobs:
             )
         self.location = f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}"
         self._bucket, self._prefix = parts.netloc, parts.path.strip("/")
-        self._config = dict(parse_qsl(parts.query))
-        is_plain = self._config.get("endpoint", "").startswith("http://")
+        self._config = parameters_of(parts)
         try:
-            self._remote: Any = from_url(
-                self.location,
-                config=cast(Any, self._config),
-                client_options=cast(Any, _CLIENT | {"allow_http": True} if is_plain else _CLIENT),
-                retry_config=_RETRY,
-            )
+            self._remote: Any = open_object_store(self.location, self._config)
         except (BaseError, ValueError) as error:
             raise InvalidError(
                 f"{self.location} cannot be used: {_first_line(error)}",

@@ -7,17 +7,14 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, Protocol, cast
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import unquote, urlsplit
 
 from detent.errors import InvalidError, NotFoundError, RefusedError, UnavailableError
 
 STORES = ("s3", "gs", "az")
-_CLIENT = {"connect_timeout": "10s", "timeout": "120s"}
-_RETRY: Any = {"max_retries": 6, "retry_timeout": timedelta(seconds=30)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -201,7 +198,8 @@ def _open_store(url: str) -> tuple[Any, str, str]:
     """Return a store, the path in it, and how it is shown: without parameters."""
     try:
         from obstore.exceptions import BaseError
-        from obstore.store import from_url
+
+        from detent.data.object_store import open_object_store, parameters_of
     except ImportError as error:
         raise InvalidError(
             f"reading from an object store needs a part of detent that is not installed ({error})",
@@ -209,15 +207,8 @@ def _open_store(url: str) -> tuple[Any, str, str]:
         ) from error
     parts = urlsplit(url)
     shown = f"{parts.scheme}://{parts.netloc}{parts.path}"
-    config = dict(parse_qsl(parts.query))
-    is_plain = config.get("endpoint", "").startswith("http://")
     try:
-        store = from_url(
-            f"{parts.scheme}://{parts.netloc}",
-            config=cast(Any, config),
-            client_options=cast(Any, _CLIENT | {"allow_http": True} if is_plain else _CLIENT),
-            retry_config=_RETRY,
-        )
+        store = open_object_store(f"{parts.scheme}://{parts.netloc}", parameters_of(parts))
     except (BaseError, ValueError) as error:
         raise InvalidError(f"{shown} cannot be read: {str(error).splitlines()[0][:300]}") from error
     return store, unquote(parts.path.strip("/")), shown
