@@ -183,7 +183,7 @@ ROUTES: dict[str, Route] = {
         _post("deactivate", f"{_ALIAS}/deactivate", *_CHANGES),
         _post("hold", f"{_ALIAS}/hold", *_CHANGES),
         _post("release", f"{_ALIAS}/release", *_CHANGES),
-        _get("rollouts", "/rollouts"),
+        _get("rollouts", "/rollouts", cursor="below", cursor_of="id"),
         _get("rollout", "/rollout"),
         _get("rollout_course", "/rollout/course"),
         _post("start_rollout", f"{_ALIAS}/rollout", *_CHANGES),

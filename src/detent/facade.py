@@ -1382,15 +1382,19 @@ class Registry:
         """
         return self._operations.rollout(name=str(name))
 
-    def rollouts(self, name: str | None = None, *, running: bool = False) -> list[Rollout]:
+    def rollouts(
+        self, name: str | None = None, *, running: bool = False, limit: int | None = None
+    ) -> list[Rollout]:
         """Return rollouts, newest first: all, those of a model or an alias, those that go on.
+
+        At most `limit`.
 
         Raises
         ------
         InvalidError
             If the name is malformed.
         """
-        return self._operations.rollouts(name=name, running=running)
+        return self._operations.rollouts(name=name, running=running, limit=limit)
 
     def rollout_course(self, name: str | int) -> list[Reading]:
         """Return how what a rollout watches has come about, signal by signal.

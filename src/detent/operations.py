@@ -308,8 +308,18 @@ class Operations:
 
     # Roll out -----------------------------------------------------------------------------
 
-    def rollouts(self, *, name: str | None = None, running: bool = False) -> list[Rollout]:
-        """Return rollouts, newest first: all, those of a model or an alias, those that go on."""
+    def rollouts(
+        self,
+        *,
+        name: str | None = None,
+        running: bool = False,
+        below: int | None = None,
+        limit: int | None = None,
+    ) -> list[Rollout]:
+        """Return rollouts, newest first: all, those of a model or an alias, those that go on.
+
+        Those with a number below `below`.
+        """
         from detent.domain.reference import parse_reference
 
         reference = None if name is None else parse_reference(name)
@@ -317,6 +327,8 @@ class Operations:
             reference.model if reference else None,
             reference.alias if reference else None,
             running=running,
+            below=below,
+            limit=limit,
         )
 
     def rollout(self, *, name: str) -> Rollout:

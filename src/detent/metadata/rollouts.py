@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from detent.domain.clock import from_us, to_us
 from detent.domain.value import value
-from detent.metadata.statements import Statements, converter
+from detent.metadata.statements import END_OF_TIME, Statements, converter
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -125,19 +125,35 @@ class RolloutTables(Statements):
         )
 
     def list_rollouts(
-        self, model: str | None = None, alias: str | None = None, *, running: bool = False
+        self,
+        model: str | None = None,
+        alias: str | None = None,
+        *,
+        running: bool = False,
+        below: int | None = None,
+        limit: int | None = None,
     ) -> list[Rollout]:
-        """Return rollouts, newest first: all, those of a model or an alias, those that go on."""
+        """Return rollouts, newest first: all, those of a model or an alias, those that go on.
+
+        Those with a number below `below`.
+        """
         conditions = [
             condition
             for condition, is_wanted in (
                 ("r.model = :model", model is not None),
                 ("r.alias = :alias", alias is not None),
                 ("r.ended_at IS NULL", running),
+                ("r.id < :below", below is not None),
             )
             if is_wanted
         ]
-        return self._rollouts(" AND ".join(conditions) or "1 = 1", model=model, alias=alias)
+        return self._rollouts(
+            " AND ".join(conditions) or "1 = 1",
+            model=model,
+            alias=alias,
+            below=below,
+            limit=limit,
+        )
 
     def find_progress(self, rollout: int) -> Progress:
         """Return how far the counting is; revision 0 before anything was counted."""
@@ -246,15 +262,18 @@ class RolloutTables(Statements):
         )
 
     def _rollout(self, condition: str, **parameters: Any) -> Rollout | None:
-        found = self._rollouts(condition, **parameters)
+        found = self._rollouts(condition, limit=1, **parameters)
         return found[0] if found else None
 
-    def _rollouts(self, condition: str, **parameters: Any) -> list[Rollout]:
+    def _rollouts(
+        self, condition: str, *, limit: int | None = None, **parameters: Any
+    ) -> list[Rollout]:
         columns = ", ".join(f"r.{name.strip()}" for name in _ROLLOUT.split(","))
         rows = self._all(
             f"""SELECT {columns}, p.state_json FROM rollout r
             LEFT JOIN rollout_progress p ON p.rollout = r.id
-            WHERE {condition} ORDER BY r.id DESC""",
+            WHERE {condition} ORDER BY r.id DESC LIMIT :limit""",
+            limit=END_OF_TIME if limit is None else limit,
             **parameters,
         )
         return [_to_rollout(row) for row in rows]

@@ -330,6 +330,8 @@ class MetadataContract:
             assert tables.find_rollout(1) == ended
             assert tables.find_running_rollout("fraud", "production") == _rollout(2)
             assert tables.list_rollouts("fraud") == [_rollout(2), ended]
+            assert tables.list_rollouts("fraud", limit=1) == [_rollout(2)]
+            assert tables.list_rollouts("fraud", below=2) == [ended]
             assert tables.list_rollouts("fraud", "staging") == []
             assert tables.list_rollouts(running=True) == [_rollout(2)]
             assert tables.next_rollout() == 3

@@ -127,7 +127,7 @@ def model(visit: Visit) -> Answer:
     versions = registry.versions(name, search=search, limit=SHOWN_VERSIONS)
     now, aliases = utc_now(), []
     servers, _ = trying(lambda: registry.servers(name))
-    tried = registry.rollouts(name)[:SHOWN_ENTRIES]
+    tried = registry.rollouts(name, limit=SHOWN_ENTRIES)
     # A drawing is kept while its numbers stay the same: the last bar grows once a minute.
     soon = now.replace(second=0, microsecond=0) + timedelta(minutes=1)
     for status in registry.list_status(name):

@@ -47,7 +47,7 @@ def _find(visit: Visit) -> Rollout:
     name, number = visit.path["model"], visit.path["number"]
     found, _ = trying(lambda: visit.registry.rollout(number))
     if found is None or found.model != name:
-        others = visit.registry.rollouts(name)
+        others = visit.registry.rollouts(name, limit=1)
         newest = f"; the newest is {others[0].id}" if others else ", and never had one"
         raise NotFoundError(f"{name} has no rollout {number}{newest}")
     assert isinstance(found, Rollout)

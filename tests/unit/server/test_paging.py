@@ -25,6 +25,7 @@ PATHS = {
     "history": "/aliases/fraud@production/history",
     "evaluations": "/evaluations/fraud",
     "events": "/journal",
+    "rollouts": "/rollouts",
 }
 
 
@@ -80,6 +81,8 @@ def test_a_client_reads_all_pages(
         lambda r: r.history("fraud@production", limit=3),
         lambda r: r.evaluations("fraud"),
         lambda r: r.audit(),
+        lambda r: r.rollouts(),
+        lambda r: r.rollouts(limit=1),
     ]
     for ask_for in questions:
         assert ask_for(there) == ask_for(here)
