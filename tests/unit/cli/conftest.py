@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from tests.servers.ceph import Bucket
 
 import detent
 from detent.cli import main
@@ -41,9 +42,12 @@ def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.fixture
 def folder(tmp_path: Path) -> detent.Registry:
     """Return a registry in .detent/: churn/1 to churn/3 registered, 1 and then 2 in production."""
-    registry = detent.connect(tmp_path / ".detent", user="ana")
+    return fill(detent.connect(tmp_path / ".detent", user="ana"), tmp_path)
+
+
+def fill(registry: detent.Registry, folder: Path) -> detent.Registry:
     for number in (1, 2, 3):
-        path = tmp_path / f"model{number}.bin"
+        path = folder / f"model{number}.bin"
         path.write_bytes(b"weights" * number)
         registry.register_file("churn", path, note=f"run {number}")
     registry.activate("churn/1", "production", reason="the first one")
@@ -51,14 +55,19 @@ def folder(tmp_path: Path) -> detent.Registry:
     return registry
 
 
-@pytest.fixture(params=["folder", "server"])
+@pytest.fixture(params=["folder", "server", "postgres and s3"])
 def registry(
-    request: pytest.FixtureRequest,
-    folder: detent.Registry,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[detent.Registry]:
-    """Return the registry of `folder`; commands ask it there, or through a server."""
+    """Return a registry as that of `folder`: commands find it there, at a server, or afar."""
+    if request.param == "postgres and s3":
+        url = request.getfixturevalue("postgres_url")
+        bucket: Bucket = request.getfixturevalue("bucket")
+        monkeypatch.setenv("DETENT_URL", url)
+        monkeypatch.setenv("DETENT_BLOBS", bucket.url)
+        yield fill(detent.connect(url, user="ana"), tmp_path)
+        return
+    folder: detent.Registry = request.getfixturevalue("folder")
     if request.param == "folder":
         yield folder
         return
@@ -66,3 +75,20 @@ def registry(
     with serving(make_app(stores)) as url:
         monkeypatch.setenv("DETENT_URL", url)
         yield folder
+
+
+@pytest.fixture
+def spoil(
+    registry: detent.Registry, request: pytest.FixtureRequest, tmp_path: Path
+) -> Callable[[str, bytes], None]:
+    """Return what replaces the bytes of a blob, behind the registry's back."""
+    if "bucket" in request.fixturenames:
+        bucket: Bucket = request.getfixturevalue("bucket")
+        return bucket.spoil
+
+    def replace(digest: str, data: bytes) -> None:
+        blob = tmp_path / ".detent" / "blobs" / "sha256" / digest[7:9] / digest[9:]
+        blob.chmod(0o644)
+        blob.write_bytes(data)
+
+    return replace

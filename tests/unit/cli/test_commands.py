@@ -211,12 +211,9 @@ def test_export_writes_checked_files(run: Run, registry: detent.Registry, tmp_pa
 
 
 def test_damaged_bytes_are_found_and_restored(
-    run: Run, registry: detent.Registry, tmp_path: Path
+    run: Run, registry: detent.Registry, spoil: Callable[[str, bytes], None], tmp_path: Path
 ) -> None:
-    digest = registry.show("churn/2").manifest.files[0].digest
-    blob = tmp_path / ".detent" / "blobs" / "sha256" / digest[7:9] / digest[9:]
-    blob.chmod(0o644)
-    blob.write_bytes(b"weights" + b"Weights")
+    spoil(registry.show("churn/2").manifest.files[0].digest, b"weights" + b"Weights")
     broken = run("verify")
     assert broken.code == 7
     assert "churn/2 model2.bin" in broken.out
@@ -392,6 +389,7 @@ def test_overview_lists_every_command(run: Run) -> None:
     assert run("--version").out.startswith("detent 0.")
 
 
+@pytest.mark.parametrize("registry", ["folder", "server"], indirect=True)
 def test_servers_that_cannot_be_asked_for_are_not_known(
     registry: detent.Registry, tmp_path: Path, run: Run
 ) -> None:

@@ -141,10 +141,29 @@ def test_labels_from_a_file(
     assert run("feedback", str(path), "--model", "churn").out == "1 labels joined\n"
     again = run("feedback", str(path), "--model", "churn")
     assert again.out == "0 labels joined, 1 were there already\n"
-    path.write_text("id,label\nb,1\nz,1\n")
-    refused = run("feedback", str(path), "--model", "churn")
-    assert refused.code == 4
-    assert "line 3: no answer of `churn`" in refused.err
     monkeypatch.setattr(sys, "stdin", StringIO('{"id": "c", "label": 0, "model": "churn"}\n'))
     assert json.loads(run("feedback", "-", "--json").out)["joined"]["joined"] == 1
     assert run("feedback", str(tmp_path / "none.csv")).code == 4
+
+
+@pytest.fixture
+def labels(registry: detent.Registry, tmp_path: Path) -> Path:
+    """Return a file with a label of an answer, and in its line 3 one of none that is known."""
+    rollout = registry.start_rollout("churn/3", "production")
+    registry._stores.predictions.write([make_record(rollout, "b")])
+    path = tmp_path / "labels.csv"
+    path.write_text("id,label\nb,1\nz,1\n")
+    return path
+
+
+@pytest.mark.parametrize("registry", ["folder", "server"], indirect=True)
+def test_labels_of_no_answer_are_refused(run: Run, labels: Path) -> None:
+    refused = run("feedback", str(labels), "--model", "churn")
+    assert refused.code == 4
+    assert "line 3: no answer of `churn`" in refused.err
+
+
+@pytest.mark.parametrize("registry", ["postgres and s3"], indirect=True)
+def test_labels_of_no_answer_here_wait_for_other_machines(run: Run, labels: Path) -> None:
+    told = run("feedback", str(labels), "--model", "churn")
+    assert (told.code, told.out) == (0, "1 labels joined, 1 wait for other machines\n")
