@@ -17,8 +17,8 @@ from sklearn.linear_model import LogisticRegression
 import detent
 from benchmarks.browsing import browsing, content_after, find_chromium
 from benchmarks.measure import Row, interleave
-from benchmarks.registries import add_rows, make_registry
-from detent.registry.stores import change
+from benchmarks.registries import make_registry
+from detent.testing.rows import add_evaluations, add_versions
 from detent.testing.servers import serving
 from detent.web.pages import make_site
 
@@ -29,6 +29,7 @@ FIRST_COMPARISON_S = 2.0  # for a page whose rows nobody has compared yet
 PARTS = ("/static/style.css", "/static/page.js")
 ROWS = 12_480  # that versions are compared on
 CANDIDATES = 5
+EVALUATED = 12  # versions of each of the other models
 
 
 def measure(
@@ -126,10 +127,12 @@ def _sent(pool: urllib3.PoolManager, url: str) -> int:
 
 def _fill(folder: Path, n_models: int, n_versions: int) -> detent.Registry:
     registry = make_registry(folder)
-    with change(registry._stores) as step:
-        for i in range(n_models - 1):
-            step.tables.insert_model(f"model-{i:04}", at_us=step.at_us, actor=step.actor)
-    add_rows(registry, "churn", n_versions)
+    for i in range(n_models - 2):  # a first screen full of what it shows
+        name = f"model-{i:04}"
+        add_versions(registry._stores, name, EVALUATED)
+        add_evaluations(registry._stores, name, EVALUATED)
+        registry.activate(f"{name}/{EVALUATED}", "production", reason="weekly retrain")
+    add_versions(registry._stores, "churn", n_versions)
     registry.activate("churn/50", "production", reason="weekly retrain")
     registry.activate("churn/51", "production", reason="weekly retrain")
     X, y = make_classification(2 * ROWS, 8, n_informative=4, flip_y=0.1, random_state=0)

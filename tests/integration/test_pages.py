@@ -63,6 +63,21 @@ def test_the_first_screen_says_what_is_active(page: Page, url: str) -> None:
     assert "ana" in row
 
 
+def test_the_first_screen_draws_what_was_measured(page: Page, url: str, stores: Stores) -> None:
+    newest = Registry(stores).evaluations("fraud")[0]
+    page.goto(url)
+    row = page.locator("tr", has_text="fraud").first
+    assert row.get_by_text(f"accuracy of v{newest.version}").is_visible()
+    line = row.get_by_role("img", name=f"accuracy from v2 to v{newest.version}, between 0.0000 and")
+    assert line.locator("path").bounding_box()
+    assert row.inner_text().count(f"{newest['accuracy'].value:.3g}") >= 1
+    churn = page.locator("tr", has_text="churn").first
+    assert churn.get_by_role("img").count() == 0, "never evaluated"
+    told = page.request.get(f"{url}/index.json").json()["metrics"]
+    assert told["fraud"]["value"] == newest["accuracy"].value
+    assert "churn" not in told
+
+
 def test_rolling_back_takes_three_clicks(page: Page, url: str, stores: Stores) -> None:
     page.goto(url)
     page.get_by_role("link", name="churn", exact=True).click()

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from detent.domain.shown import Charted, Shown
 
@@ -32,6 +32,17 @@ class Metric:
     low: float | None = None
     high: float | None = None
     confidence: float | None = None
+
+
+class Measured(NamedTuple):
+    """One metric of a version on a dataset: of an evaluation what a small drawing needs."""
+
+    model: str
+    version: int
+    dataset: str
+    dataset_digest: str
+    metric: str
+    value: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,7 @@ The values of ``domain.evidence`` are imported when they are needed, not before:
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from detent.domain.alias import Refusal
@@ -13,7 +14,7 @@ from detent.domain.clock import from_us
 from detent.metadata.statements import END_OF_TIME, Statements, converter
 
 if TYPE_CHECKING:
-    from detent.domain.evidence import Approval, Decision, Evaluation, Policy
+    from detent.domain.evidence import Approval, Decision, Evaluation, Measured, Policy
 
 _EVALUATION = """id, model, version, dataset, dataset_digest, n_rows, metrics_json, outcomes,
     inputs, one_row_s, computed_on, created_at, created_by"""
@@ -79,6 +80,29 @@ class EvidenceTables(Statements):
             **parameters,
         )
         return [_to_evaluation(row) for row in rows]
+
+    def list_last_measured(self, models: Sequence[str], *, each: int) -> list[Measured]:
+        """Return what the newest evaluations of many models measured, newest first: so many each.
+
+        Of each the metric that the newest of its model names first. Those without it are left out.
+        """
+        names = {f"model{i}": model for i, model in enumerate(models)}
+        if not names:
+            return []
+        rows = self._all(
+            f"""SELECT model, version, dataset, dataset_digest, metrics_json FROM evaluation
+            WHERE id IN (
+                SELECT e.id FROM model m JOIN evaluation e ON e.model = m.name
+                WHERE m.name IN ({", ".join(f":{name}" for name in names)}) AND e.id IN (
+                    SELECT f.id FROM evaluation f WHERE f.model = m.name
+                    ORDER BY f.id DESC LIMIT :each))
+            ORDER BY id DESC""",
+            each=each,
+            **names,
+        )
+        from detent.metadata.measured import to_measured
+
+        return to_measured(rows)
 
     def find_evaluation(self, id: int) -> Evaluation | None:
         """Return the evaluation of that number."""

@@ -96,6 +96,7 @@ CREATE TABLE evaluation (
     created_by      TEXT   NOT NULL,
     FOREIGN KEY (model, version) REFERENCES version (model, number)
 );
+CREATE INDEX evaluation_newest ON evaluation (model, id);
 CREATE INDEX evaluation_version ON evaluation (model, version, id);
 CREATE INDEX evaluation_dataset ON evaluation (model, dataset_digest, id);
 

@@ -24,7 +24,7 @@ import pytest
 
 from detent.domain.clock import from_us, utc_now
 from detent.domain.events import EventType, check_chain
-from detent.domain.evidence import Evaluation
+from detent.domain.evidence import Evaluation, Metric
 from detent.domain.rollout import Plan, Rollout, RolloutStatus
 from detent.domain.server import Server
 from detent.domain.value import replace as replace_value
@@ -312,6 +312,34 @@ class MetadataContract:
         assert uses(4, baseline=1) == 0, "never evaluated on these rows"
         assert metadata.current.newest_evaluation("fraud") == 5
         assert metadata.current.newest_evaluation("wine") == 0
+
+    def test_of_many_models_the_newest_evaluations_are_measured(self, metadata: Metadata) -> None:
+        kinds = [("f1", "auc"), ("auc", "f1"), ("auc",), (), ("f1", "auc")]
+        with metadata.write() as tables:
+            for model in ("fraud", "wine", "tea"):
+                tables.insert_model(model, at_us=1, actor="ana")
+                if model != "tea":
+                    version = replace_value(_version(1), model=model)
+                    tables.insert_version(version, at_us=1, duration_s=None)
+            for id, names in enumerate(kinds * 2, start=1):
+                metrics = tuple(Metric(name=name, value=id / 8, n=1) for name in names)
+                evaluation = _evaluation(id, 1, "a", "x")
+                model = "fraud" if id <= len(kinds) else "wine"
+                evaluation = replace_value(evaluation, model=model, metrics=metrics)
+                tables.insert_evaluation(evaluation, at_us=id)
+
+        def measured(*models: str, each: int) -> list[tuple[str, str, float]]:
+            found = metadata.current.list_last_measured(models, each=each)
+            return [(one.model, one.metric, one.value * 8) for one in found]
+
+        assert measured("fraud", "tea", each=3) == [("fraud", "f1", 5)], "4 has no metric, 3 no f1"
+        assert measured("wine", "fraud", each=4) == [
+            ("wine", "f1", 10),
+            ("wine", "f1", 7),
+            ("fraud", "f1", 5),
+            ("fraud", "f1", 2),
+        ]
+        assert measured(each=4) == measured("tea", "none such", each=4) == []
 
     def test_an_alias_has_one_running_rollout(self, metadata: Metadata) -> None:
         rollout = _rollout(1)

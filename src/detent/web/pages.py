@@ -13,11 +13,12 @@ from starlette.routing import Route as Path
 
 from detent.charts.chart import Chart
 from detent.charts.over_time import metric_over_versions, timeline
+from detent.charts.sparkline import Sparkline, sparkline
 from detent.domain.access import Role
 from detent.domain.alias import Activation
 from detent.domain.clock import utc_now
 from detent.domain.digest import digest_of
-from detent.domain.evidence import Evaluation
+from detent.domain.evidence import Evaluation, Measured
 from detent.domain.server import Server as Follower
 from detent.errors import (
     ConflictError,
@@ -36,8 +37,10 @@ from detent.web.site import HEADERS, Answer, Handler, Page, Site, Visit, local_p
 from detent.web.told import alert, meanwhile, not_activated
 from detent.web.words import count_servers, following, last_held, trying
 
+SHOWN_MODELS = 200
 SHOWN_VERSIONS = 500
 SHOWN_ENTRIES = 50
+SHOWN_POINTS = 12  # evaluations of a line on the first screen
 
 
 def make_site(stores: Stores, *, hosts: frozenset[str] | None = None) -> Starlette:
@@ -97,7 +100,7 @@ def models(visit: Visit) -> Answer:
     found = [m for m in visit.registry.models() if all(word in m.name.lower() for word in words)]
     # What is in use stands first: on a long list it is what people came for.
     found.sort(key=lambda m: (m.name not in held, m.name))
-    shown = found[:SHOWN_VERSIONS]
+    shown = found[:SHOWN_MODELS]
     (servers, _), now = trying(lambda: visit.registry.servers()), utc_now()
     follows = {
         status.name: following(_of(servers, status.name), status.activation, now)
@@ -109,11 +112,21 @@ def models(visit: Visit) -> Answer:
         values={
             "rows": [{"model": m, "aliases": held.get(m.name, [])} for m in shown],
             "follows": follows,
+            "metrics": _sparklines(visit, [m.name for m in shown]),
             "rollouts": {r.name: rollouts.banner(r) for r in visit.registry.rollouts(running=True)},
             "n_found": len(found),
             "search": search,
         },
     )
+
+
+def _sparklines(visit: Visit, models: list[str]) -> dict[str, Sparkline | None]:
+    """Return of each model that was evaluated the first metric of its newest evaluation."""
+    measured: dict[str, list[Measured]] = {}
+    tables = visit.stores.metadata.current
+    for one in tables.list_last_measured(models, each=SHOWN_POINTS):
+        measured.setdefault(one.model, []).append(one)
+    return {model: sparkline(of_model) for model, of_model in measured.items()}
 
 
 def _of(servers: list[Follower] | None, alias: str) -> list[Follower] | None:
