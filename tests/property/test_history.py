@@ -93,7 +93,7 @@ class RegistryMachine(RuleBasedStateMachine):
         super().__init__()
         self.metadata, self.blobs = self.open_stores()
         self.now = utc_now() + timedelta(days=1000)
-        self.approved: set[tuple[str, int]] = set()
+        self.approved: set[tuple[str, int, str]] = set()
         self.versions: dict[str, list[Kept]] = {"fraud": [], "wine": []}
         self.aliases: dict[str, Moves] = {}
         self.n_entries = 0
@@ -321,9 +321,9 @@ class RegistryMachine(RuleBasedStateMachine):
                 self.registry.approve(f"{model}/{number}", name)
             return
         approval = self.registry.approve(f"{model}/{number}", name)
-        if (alias, number) not in self.approved:
+        if (alias, number, self.user) not in self.approved:
             assert approval.at == self.tick()
-            self.approved.add((alias, number))
+            self.approved.add((alias, number, self.user))
 
     @rule(alias=ALIASES, model=MODELS, number=NUMBERS)
     def note(self, alias: str, model: str, number: int) -> None:
