@@ -117,7 +117,7 @@ def get_rollout(stores: Stores, name: str | int) -> Rollout:
             raise NotFoundError(f"there is no rollout {name}")
         return found
     reference = alias_reference(name)
-    rollouts = tables.list_rollouts(reference.model, reference.alias)
+    rollouts = tables.list_rollouts(reference.model, reference.alias, limit=1)
     if not rollouts:
         raise NotFoundError(
             f"nothing was ever rolled out into `{name}`",

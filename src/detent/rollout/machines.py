@@ -133,17 +133,21 @@ def accept_labels(stores: Stores, labels: Iterable[Mapping[str, Any]], *, model:
     InvalidError
         If something given is no label.
     """
-    is_spread = stores.is_spread and stores.metadata.current.list_rollouts(model)
-    elsewhere: list[Label] | None = [] if is_spread else None
+    elsewhere: list[Label] | None = [] if _may_be_elsewhere(stores, model) else None
     joined = join_labels(stores.predictions, labels, model=model, elsewhere=elsewhere)
     if elsewhere and have_wait(stores, model, elsewhere):
         joined.waiting += len(elsewhere)
     return joined
 
 
+def _may_be_elsewhere(stores: Stores, model: str) -> bool:
+    """Whether other machines may have answered for a rollout of the model."""
+    return stores.is_spread and bool(stores.metadata.current.list_rollouts(model, limit=1))
+
+
 def have_wait(stores: Stores, model: str, labels: Sequence[Label]) -> bool:
     """Keep labels for other machines; return False where there are none, or nothing was asked."""
-    if not stores.is_spread or not stores.metadata.current.list_rollouts(model):
+    if not _may_be_elsewhere(stores, model):
         return False
     at_us = to_us(stores.clock())
     waiting = [
