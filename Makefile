@@ -51,6 +51,10 @@ test: $(READY) ## run the tests, and the examples in docstrings, README and docs
 fault: $(READY) ## run the long tests too: many kills, full disks, flipped bits
 	@$(BIN)/pytest -m "fault or slow" $(ARGS)
 
+.PHONY: afar
+afar: $(READY) ## run on PostgreSQL with S3 what else runs in a folder; the commands always do both
+	@$(BIN)/python -m pytest -p tests.afar --ignore tests/unit/cli tests/unit tests/property $(ARGS)
+
 .PHONY: check
 check: lint types docs test ## all that must hold before a change lands; CI runs this
 

@@ -488,6 +488,7 @@ class RegistryBehindAServer(RegistryMachine):
         super().connect()
         if not hasattr(self, "serving"):
             self.tokens: dict[str, str] = {}
+            Registry(self.stores).create()
             self.serving = ExitStack()
             self.url = self.serving.enter_context(serving(make_app(self.stores)))
         if self.user not in self.tokens:

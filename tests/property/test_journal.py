@@ -139,6 +139,7 @@ def lived(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.folder
 class TestRows:
     """The journal tells of every row: one that is not as it tells is named, whatever the table."""
 

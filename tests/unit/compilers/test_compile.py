@@ -193,7 +193,10 @@ def test_a_slot_answers_with_the_form(registry: detent.Registry, forest: Any) ->
         np.testing.assert_array_equal(live.predict(X), forest.predict(X))
 
 
-@pytest.mark.parametrize("trouble", ["no runtime", "damaged bytes", "another answer here"])
+@pytest.mark.parametrize(
+    "trouble",
+    ["no runtime", pytest.param("damaged bytes", marks=pytest.mark.folder), "another answer here"],
+)
 def test_no_switch_fails_for_want_of_a_form(
     registry: detent.Registry,
     monkeypatch: pytest.MonkeyPatch,

@@ -188,6 +188,7 @@ else:
 """
 
 
+@pytest.mark.folder
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="Linux tells the size")
 def test_a_data_set_ten_times_the_memory_allowed_is_evaluated(tmp_path: Path) -> None:
     """The kernel allows this much more than the process has; whole, the rows do not fit in."""

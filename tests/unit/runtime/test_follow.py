@@ -51,6 +51,7 @@ def test_it_answers_with_what_the_alias_holds(registry: detent.Registry) -> None
             live.call("transform", X)
 
 
+@pytest.mark.folder
 def test_a_change_is_seen_by_the_next_answer_without_waiting(registry: detent.Registry) -> None:
     with registry.follow("churn@production") as live:
         registry.activate("churn/2", "production", wait_s=60)
@@ -198,6 +199,7 @@ def test_only_an_alias_can_be_followed(registry: detent.Registry) -> None:
         registry.follow("churn@staging")
 
 
+@pytest.mark.folder
 def test_a_damaged_file_of_servers_is_made_anew(tmp_path: Path) -> None:
     registry = detent.connect(tmp_path / "registry")
     registry.register("churn", registry_model(), sample=X[:5], code="/")
@@ -261,6 +263,7 @@ def test_a_router_may_choose_a_candidate(registry: detent.Registry) -> None:
     assert deployment.find(2) is candidate
 
 
+@pytest.mark.folder
 def test_who_cannot_see_what_was_changed_does_not_answer(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -284,6 +287,7 @@ def test_who_cannot_see_what_was_changed_does_not_answer(
         assert live.version.number == 2
 
 
+@pytest.mark.folder
 def test_a_lease_that_had_ended_answers_by_no_older_entry(registry: detent.Registry) -> None:
     """Whoever rolled back meanwhile was told that this server has stopped."""
     registry.activate("churn/2", "production")

@@ -162,6 +162,7 @@ def test_a_role_allows_what_it_says(stores: Stores, url: str) -> None:
         registry.close()
 
 
+@pytest.mark.folder
 def test_a_secret_is_kept_nowhere(stores: Stores, tmp_path: Path) -> None:
     secret = Registry(stores).create_token("ana", role="admin").secret.encode()
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
