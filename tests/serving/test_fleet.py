@@ -222,7 +222,7 @@ from detent.metadata.postgres import PostgresMetadata
 metadata = PostgresMetadata(sys.argv[1], timeout_s=float(sys.argv[2]))
 try:
     with metadata.write() as tables:
-        tables.append_event("Tried", {}, at_us=tables.newest_time() + 1, actor="bo")
+        tables.append_event("Tried", {}, at_us=tables.journal_end()[1] + 1, actor="bo")
         print("in", flush=True)
         sys.stdin.readline()
     print("done", flush=True)

@@ -26,16 +26,31 @@ class JournalTables(Statements):
         seq, digest = self._registry("journal_seq, journal_digest")
         return seq, digest
 
-    def newest_time(self) -> int:
-        """Return the time of the newest event, in microseconds; 0 when there is none."""
-        return self._number("SELECT created_at FROM journal ORDER BY seq DESC LIMIT 1") or 0
+    def journal_end(self) -> tuple[tuple[int, str], int]:
+        """Return the head, and the time of the newest event in microseconds; 0 for none."""
+        seq, digest, at_us = self._registry(
+            """journal_seq, journal_digest,
+            (SELECT j.created_at FROM journal j ORDER BY j.seq DESC LIMIT 1)"""
+        )
+        return (seq, digest), at_us or 0
 
-    def append_event(self, type: str, body: dict[str, Any], *, at_us: int, actor: str) -> int:
-        """Add an event behind the newest one and return its sequence number."""
+    def append_event(
+        self,
+        type: str,
+        body: dict[str, Any],
+        *,
+        at_us: int,
+        actor: str,
+        head: tuple[int, str] | None = None,
+    ) -> int:
+        """Add an event behind the newest one and return its sequence number.
+
+        `head` is that of the journal, where it was read in the same transaction.
+        """
         from detent.domain.digest import canonical_json
         from detent.domain.events import event_digest
 
-        newest, previous = self.journal_head()
+        newest, previous = head or self.journal_head()
         seq, body_json = newest + 1, canonical_json(body).decode()
         digest = event_digest(
             seq=seq,

@@ -92,7 +92,9 @@ def activate(
             return current
         policy = tables.find_policy(version.model, alias)
         _check_reason(policy, reason or override, version)
-        decision = decide(stores, step, version, alias, current, prepared, override=override)
+        decision = decide(
+            stores, step, version, alias, current, policy, prepared, override=override
+        )
         if decision is not None:
             overridden = override is not None and version.withdrawn is None
             if not overridden:
@@ -102,7 +104,8 @@ def activate(
             assert decision is not None
             step.record(EventType.ACTIVATION_REFUSED, _decision_body(decision, reason))
         else:
-            tables.ensure_alias(version.model, alias)
+            if current is None:
+                tables.ensure_alias(version.model, alias)
             entry = Activation(
                 entry=tables.next_entry(),
                 model=version.model,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from detent.domain.alias import Activation, ActivationKind, Hold
-from detent.domain.reference import Reference, check_alias_name
+from detent.domain.reference import Reference, check_alias_name, parse_reference
 from detent.domain.version import Version
 from detent.registry.kept import Kept
 from detent.registry.read import resolve
@@ -71,16 +71,19 @@ def prepare(stores: Stores, reference: str | Reference | Version, alias: str) ->
     Raises
     ------
     NotFoundError
-        If the version does not exist.
+        If the version does not exist, and a rule needs it.
     """
+    if isinstance(reference, str):
+        reference = parse_reference(reference)
+    if not stores.metadata.current.has_policy(reference.model, alias):
+        return None
     with stores.metadata.read() as tables:
         version = resolve(tables, reference)
-        if not tables.has_policy(version.model, alias):
-            return None
         current = tables.newest_activation(version.model, alias)
         if current is not None and current.version == version.number:
             return None
-        facts = read_facts(tables, version, alias, current)
+        policy = tables.find_policy(version.model, alias)
+        facts = read_facts(tables, version, alias, current, policy)
         evidence = _evidence(stores, tables, facts)
         return _judge(facts, evidence)
 
@@ -91,13 +94,14 @@ def decide(
     version: Version,
     alias: str,
     current: Activation | None,
+    policy: Policy | None,
     prepared: Prepared | None,
     *,
     override: str | None = None,
 ) -> Decision | None:
     """Return the gate's answer in a transaction; None when nothing was demanded or objected."""
     tables = step.tables
-    facts = read_facts(tables, version, alias, current)
+    facts = read_facts(tables, version, alias, current, policy)
     if not (version.withdrawn or facts.rolled_back or facts.hold or facts.policy or override):
         return None
     if prepared is None or prepared.mark != facts.mark():
@@ -124,7 +128,8 @@ def gate(stores: Stores, reference: str | Reference | Version, alias: str) -> De
     with stores.metadata.read() as tables:
         version = resolve(tables, reference)
         current = tables.newest_activation(version.model, alias)
-        facts = read_facts(tables, version, alias, current)
+        policy = tables.find_policy(version.model, alias)
+        facts = read_facts(tables, version, alias, current, policy)
         # The newest event's digest names all that this registry holds: see `docs/design/format.md`.
         _, head = tables.journal_head()
         prepared = _PREPARED.get(
@@ -134,13 +139,13 @@ def gate(stores: Stores, reference: str | Reference | Version, alias: str) -> De
     return _decision(facts, prepared, id=None, at=stores.clock(), by=stores.actor)
 
 
-def read_facts(tables: Tables, version: Version, alias: str, current: Activation | None) -> Facts:
-    """Read what an answer depends on."""
-    policy = None
+def read_facts(
+    tables: Tables, version: Version, alias: str, current: Activation | None, policy: Policy | None
+) -> Facts:
+    """Read what an answer depends on, beside the policy that the alias has now."""
     approvers: tuple[str, ...] = ()
     newest = 0
-    if tables.has_policy(version.model, alias):
-        policy = tables.find_policy(version.model, alias)
+    if policy is not None:
         approvals = tables.list_approvals(version.model, alias, version.number)
         approvers = tuple(sorted({approval.by for approval in approvals}))
         newest = tables.newest_evaluation(version.model)
@@ -178,8 +183,8 @@ def try_policy(stores: Stores, name: str, policy: Policy, *, limit: int) -> tupl
             if version is None:
                 continue
             before = _held_before(tables, item)
-            facts = read_facts(tables, version, item.alias, before)
-            evidence = _evidence(stores, tables, facts, policy=policy, until=item.at)
+            facts = read_facts(tables, version, item.alias, before, policy)
+            evidence = _evidence(stores, tables, facts, until=item.at)
             outcome, results = judge(policy, _without_present(evidence, item.by))
         found.append(
             Trial(
@@ -216,18 +221,12 @@ def _judge(facts: Facts, evidence: Evidence) -> Prepared:
 
 
 def _evidence(
-    stores: Stores,
-    tables: Tables,
-    facts: Facts,
-    *,
-    policy: Policy | None = None,
-    until: datetime | None = None,
+    stores: Stores, tables: Tables, facts: Facts, *, until: datetime | None = None
 ) -> Evidence:
     from detent.policy.rules import Evidence
     from detent.registry.compare import OutcomesReader, use_of
 
-    policy = policy or facts.policy
-    candidate, baseline = facts.candidate, facts.baseline
+    policy, candidate, baseline = facts.policy, facts.candidate, facts.baseline
     if policy is None or not policy.rules:
         return Evidence(
             candidate=candidate,

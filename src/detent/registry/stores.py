@@ -96,8 +96,9 @@ class Stores:
 class Change:
     """One change being made: the tables to write to, its time and its actor."""
 
-    def __init__(self, *, tables: Tables, at_us: int, actor: str) -> None:
+    def __init__(self, *, tables: Tables, head: tuple[int, str], at_us: int, actor: str) -> None:
         self.tables = tables
+        self._head: tuple[int, str] | None = head
         self.at_us = at_us
         self.actor = actor
 
@@ -108,7 +109,8 @@ class Change:
 
     def record(self, type: str, body: dict[str, Any]) -> None:
         """Write the event that tells of the change, in its transaction."""
-        self.tables.append_event(type, body, at_us=self.at_us, actor=self.actor)
+        self.tables.append_event(type, body, at_us=self.at_us, actor=self.actor, head=self._head)
+        self._head = self.tables.appended
 
 
 class _DryRunError(Exception):
@@ -125,8 +127,9 @@ def change(stores: Stores, *, dry_run: bool = False) -> Iterator[Change]:
         with stores.metadata.write() as tables:
             # A clock that was set back must not put a change before, or beside, the one it follows:
             # `status(at=…)` and the order of a history go by the time.
-            at_us = max(to_us(stores.clock()), tables.newest_time() + 1)
-            yield Change(tables=tables, at_us=at_us, actor=stores.actor)
+            head, newest_us = tables.journal_end()
+            at_us = max(to_us(stores.clock()), newest_us + 1)
+            yield Change(tables=tables, head=head, at_us=at_us, actor=stores.actor)
             if dry_run:
                 raise _DryRunError
     except _DryRunError:
