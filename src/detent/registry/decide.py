@@ -42,7 +42,6 @@ class Facts:
     """All that an answer depends on, cheap to read."""
 
     candidate: Version
-    baseline: Version | None
     alias: str
     policy: Policy | None
     current: Activation | None
@@ -149,12 +148,8 @@ def read_facts(
         approvals = tables.list_approvals(version.model, alias, version.number)
         approvers = tuple(sorted({approval.by for approval in approvals}))
         newest = tables.newest_evaluation(version.model)
-    baseline = None
-    if current is not None and current.version is not None:
-        baseline = tables.find_version(version.model, current.version)
     return Facts(
         candidate=version,
-        baseline=baseline,
         alias=alias,
         policy=policy,
         current=current,
@@ -226,7 +221,9 @@ def _evidence(
     from detent.policy.rules import Evidence
     from detent.registry.compare import OutcomesReader, use_of
 
-    policy, candidate, baseline = facts.policy, facts.candidate, facts.baseline
+    policy, candidate, baseline = facts.policy, facts.candidate, None
+    if facts.current is not None and facts.current.version is not None:
+        baseline = tables.find_version(candidate.model, facts.current.version)
     if policy is None or not policy.rules:
         return Evidence(
             candidate=candidate,
@@ -318,7 +315,7 @@ def _decision(
         model=facts.candidate.model,
         alias=facts.alias,
         candidate=facts.candidate.number,
-        baseline=facts.baseline.number if facts.baseline else None,
+        baseline=facts.current.version if facts.current else None,
         outcome=prepared.outcome,
         results=prepared.results,
         policy_digest=facts.policy.digest if facts.policy else None,
