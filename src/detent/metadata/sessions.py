@@ -194,7 +194,8 @@ def run(raw: Raw, sql: str, parameters: dict[str, Any] | None = None) -> list[tu
     cursor = raw.execute(sql.encode(), parameters)
     while cursor.nextset():
         pass
-    return cursor.fetchall() if cursor.description else []
+    # Not `description`, which is put together anew for each statement.
+    return cursor.fetchall() if cursor.pgresult and cursor.pgresult.nfields else []
 
 
 def split_url(url: str) -> tuple[str, str]:
