@@ -3,6 +3,7 @@
 import itertools
 import statistics
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import detent
 from benchmarks.measure import Row
 from benchmarks.serving import ask_for, detent_serve, per_request, quantile, serving
 from detent.domain.clock import utc_now
+from detent.domain.rollout import Phase, Plan, Rollout
 from detent.metadata import predictions
 from detent.rollout.counting import Counts, count_rows
 from detent.rollout.monitor import read_signals
@@ -28,16 +30,16 @@ PLANS: dict[str, dict[str, Any]] = {
 
 
 def measure(folder: Path) -> list[Row]:
-    rows = [_labels()]
+    rows = _labels()
     for workers in (1, 2):
         rows += _cost(folder / f"rollouts-{workers}", workers)
     return rows
 
 
-def _labels() -> Row:
-    """Count labels as a driver does, and look at them once."""
-    rollout = make_rollout(at=utc_now(), phase_at=utc_now())
-    rows = [
+def _labels() -> list[Row]:
+    """Count labels as a driver does, and look at them once: in the shadow, and in a canary."""
+    now = utc_now()
+    shadow = [
         predictions.Row(
             request=i,
             request_id=str(i),
@@ -53,13 +55,26 @@ def _labels() -> Row:
         )
         for i in range(N_LABELS)
     ]
+    canary = [
+        replace(row, version=1 + i % 2, shadow_version=None, shadow_answer=None, weight=0.5)
+        for i, row in enumerate(shadow)
+    ]
+    plan = Plan(canary=(0.5,))
+    by_lot = make_rollout(at=now, phase_at=now, phase=Phase.CANARY, plan=plan)
+    return [
+        _counted("the shadow", shadow, make_rollout(at=now, phase_at=now)),
+        _counted("a canary", canary, by_lot),
+    ]
+
+
+def _counted(where: str, rows: list[predictions.Row], rollout: Rollout) -> Row:
     times = []
     for _ in range(ROUNDS):
         started = time.perf_counter()
         read_signals(count_rows(Counts(), rows, rollout, last=0), rollout)
         times.append(time.perf_counter() - started)
     return Row(
-        what=f"counting {N_LABELS:,} labels in a rollout",
+        what=f"counting {N_LABELS:,} labels in {where}",
         peer="100,000 labels a second",
         ours=statistics.median(times),
         theirs=N_LABELS / 100_000,

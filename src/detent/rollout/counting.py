@@ -225,9 +225,9 @@ class _Book:
         self._step = [counts.step_baseline, counts.step_candidate] if is_same_step else [0, 0]
         self._paired = {k: [p.n, p.worse, p.better, p.unknown] for k, p in counts.paired.items()}
         self._guarded = {k: [p.n, p.worse, p.better, p.unknown] for k, p in counts.guarded.items()}
-        self._lots = dict(counts.lots)
+        self._lots: dict[str, _OpenLot] = {}
         self._guards: dict[str, ChangeDetector] = {}
-        self._losses = counts.losses
+        self._losses: _OpenLosses | None = None
         self._n_placed = counts.n_placed
         self._cells = [list(found) for found in counts.cells]
 
@@ -301,8 +301,8 @@ class _Book:
             step_candidate=self._step[1],
             paired={name: _pairs(found) for name, found in self._paired.items()},
             guarded={name: _pairs(found) for name, found in self._guarded.items()},
-            lots=self._lots,
-            losses=self._losses,
+            lots={**self._counts.lots, **{name: lot.close() for name, lot in self._lots.items()}},
+            losses=self._losses.close() if self._losses else self._counts.losses,
             guards={**self._counts.guards, **guards},
             n_placed=self._n_placed,
             cells=tuple(tuple(found) for found in self._cells),
@@ -330,30 +330,16 @@ class _Book:
             self._guarded.setdefault(LOSS, [0, 0.0, 0.0, 0.0])[0] += 1
             self._guard(LOSS).add(gain)
             return
-        kept, margin = self._losses, self._plan.margin
-        harm = BoundedEvidence(Side.HARM, state=kept.harm or None)
-        safe = BoundedEvidence(Side.SAFE, margin=margin, state=kept.safe or None)
-        harm.add(gain)
-        safe.add(gain)
-        self._losses = Losses(
-            n=kept.n + 1, total=kept.total + gain, harm=harm.state, safe=safe.state
-        )
+        if self._losses is None:
+            self._losses = _OpenLosses(self._counts.losses, self._plan.margin)
+        self._losses.add(gain)
 
     def _draw(self, name: str, weight: float, is_candidate: bool, bad: float) -> None:
-        kept = self._lots.get(name) or Lot()
-        harm_margin, safe_margin = margins_of(self._plan, name)
-        harm = CanaryEvidence(Side.HARM, weight=weight, margin=harm_margin, state=kept.harm)
-        safe = CanaryEvidence(Side.SAFE, weight=weight, margin=safe_margin, state=kept.safe)
-        harm.add(is_candidate=is_candidate, loss=bad)
-        safe.add(is_candidate=is_candidate, loss=bad)
-        self._lots[name] = Lot(
-            baseline=kept.baseline + (not is_candidate),
-            candidate=kept.candidate + is_candidate,
-            baseline_bad=kept.baseline_bad + (0.0 if is_candidate else bad),
-            candidate_bad=kept.candidate_bad + (bad if is_candidate else 0.0),
-            harm=harm.state,
-            safe=safe.state,
-        )
+        found = self._lots.get(name)
+        if found is None or found.weight != weight:
+            kept = self._counts.lots.get(name) or Lot() if found is None else found.close()
+            found = self._lots[name] = _OpenLot(kept, weight, margins_of(self._plan, name))
+        found.add(is_candidate, bad)
 
     def _guard(self, name: str) -> ChangeDetector:
         found = self._guards.get(name)
@@ -364,6 +350,52 @@ class _Book:
                 state=self._counts.guards.get(name),
             )
         return found
+
+
+class _OpenLosses:
+    """Losses being counted."""
+
+    def __init__(self, kept: Losses, margin: float) -> None:
+        self._n, self._total = kept.n, kept.total
+        self._harm = BoundedEvidence(Side.HARM, state=kept.harm or None)
+        self._safe = BoundedEvidence(Side.SAFE, margin=margin, state=kept.safe or None)
+
+    def add(self, gain: float) -> None:
+        self._n += 1
+        self._total += gain
+        self._harm.add(gain)
+        self._safe.add(gain)
+
+    def close(self) -> Losses:
+        return Losses(n=self._n, total=self._total, harm=self._harm.state, safe=self._safe.state)
+
+
+class _OpenLot:
+    """A lot being counted, while the candidate's share stays the same."""
+
+    def __init__(self, kept: Lot, weight: float, margins: tuple[float, float]) -> None:
+        self.weight = weight
+        self._n = [kept.baseline, kept.candidate]
+        self._bad = [kept.baseline_bad, kept.candidate_bad]
+        harm, safe = margins
+        self._harm = CanaryEvidence(Side.HARM, weight=weight, margin=harm, state=kept.harm)
+        self._safe = CanaryEvidence(Side.SAFE, weight=weight, margin=safe, state=kept.safe)
+
+    def add(self, is_candidate: bool, bad: float) -> None:
+        self._n[is_candidate] += 1
+        self._bad[is_candidate] += bad
+        self._harm.add(is_candidate=is_candidate, loss=bad)
+        self._safe.add(is_candidate=is_candidate, loss=bad)
+
+    def close(self) -> Lot:
+        return Lot(
+            baseline=self._n[0],
+            candidate=self._n[1],
+            baseline_bad=self._bad[0],
+            candidate_bad=self._bad[1],
+            harm=self._harm.state,
+            safe=self._safe.state,
+        )
 
 
 def margins_of(plan: Plan, name: str) -> tuple[float, float]:

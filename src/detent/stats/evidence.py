@@ -228,7 +228,7 @@ class CanaryEvidence:
     True
     """
 
-    __slots__ = ("_sign", "margin", "side", "state", "weight")
+    __slots__ = ("_loss", "_n", "_sign", "_wealth", "margin", "side", "weight")
 
     def __init__(
         self, side: Side, *, weight: float, margin: float = 0.0, state: CanaryState | None = None
@@ -237,11 +237,17 @@ class CanaryEvidence:
         check_between("margin", margin, -1, 1)
         self.side, self.weight, self.margin = side, weight, margin
         self._sign = 1.0 if side is Side.HARM else -1.0
-        self.state = CanaryState() if state is None else state
-        check_state(self.state.wealth, length=N_BETS)
-        check_count("labels in the state", self.state.n)
-        if not 0 <= self.state.loss <= self.state.n:
-            raise InvalidError(f"`state` has a loss of {self.state.loss} in {self.state.n} labels")
+        state = CanaryState() if state is None else state
+        self._n, self._loss = state.n, state.loss
+        self._wealth = check_state(state.wealth, length=N_BETS)
+        check_count("labels in the state", state.n)
+        if not 0 <= state.loss <= state.n:
+            raise InvalidError(f"`state` has a loss of {state.loss} in {state.n} labels")
+
+    @property
+    def state(self) -> CanaryState:
+        """What is to be kept over a restart."""
+        return CanaryState(n=self._n, loss=self._loss, wealth=tuple(self._wealth))
 
     def add(self, *, is_candidate: bool, loss: float) -> None:
         """Take one label into account.
@@ -259,9 +265,8 @@ class CanaryEvidence:
             If the loss is not in [0, 1].
         """
         check_between("loss", loss, -1e-12, 1 + 1e-12)
-        state = self.state
         # From the past alone, so that whoever answers next cannot have moved it.
-        usual = (state.loss + 0.5) / (state.n + 1)
+        usual = (self._loss + 0.5) / (self._n + 1)
         share = self.weight if is_candidate else self.weight - 1
         won = self._sign * ((loss - usual) / share - self.margin)
         # The most that this row could lose, whichever version answers and whatever the label is.
@@ -269,18 +274,16 @@ class CanaryEvidence:
             most = max(usual / self.weight, (1 - usual) / (1 - self.weight)) + self.margin
         else:
             most = max((1 - usual) / self.weight, usual / (1 - self.weight)) - self.margin
-        self.state = CanaryState(
-            n=state.n + 1,
-            loss=state.loss + loss,
-            wealth=tuple(
-                wealth + math.log1p(courage * won / most)
-                for wealth, courage in zip(state.wealth, _COURAGE, strict=True)
-            ),
-        )
+        self._n += 1
+        self._loss += loss
+        part, log1p = won / most, math.log1p
+        self._wealth = [
+            had + log1p(courage * part) for had, courage in zip(self._wealth, _COURAGE, strict=True)
+        ]
 
     def log_value(self) -> float:
         """Return the natural logarithm of the e-value."""
-        return _log_mean_exp(self.state.wealth)
+        return _log_mean_exp(self._wealth)
 
 
 def sign_mixture(newly_wrong: int, newly_right: int) -> float:
