@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -65,6 +66,26 @@ def test_altered_rows_are_named(
     assert registry.audit(verify=True).problems == ()
     behind_its_back(postgres_url, sql)
     assert any(named in text for text in registry.audit(verify=True).problems)
+
+
+def test_a_thread_that_ends_leaves_the_others_their_connections(registry: Registry) -> None:
+    metadata = registry._stores.metadata
+
+    def session() -> int:
+        with metadata.read() as tables:
+            return int(tables._all("SELECT pg_backend_pid()")[0][0])
+
+    def work() -> None:
+        found.append(session())
+        metadata.release()
+
+    found = [session()]
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert session() in found
+    metadata.close()
+    assert session() not in found
 
 
 def test_an_index_that_cannot_be_used_is_named(registry: Registry, postgres_url: str) -> None:

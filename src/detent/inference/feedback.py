@@ -44,7 +44,7 @@ def add_feedback(api: FastAPI, engine: Engine, stores: Stores, trials: Trials) -
                 return accept_label(stores, model, given)
             finally:
                 stores.predictions.close()
-                stores.metadata.close()
+                stores.metadata.release()
 
         is_joined = await run_in_threadpool(join)
         said = {"id": given.request_id, "row": given.row, "joined": is_joined}

@@ -141,6 +141,10 @@ class Metadata(Protocol):
         """Return what the database finds wrong with itself, one sentence each."""
         ...
 
+    def release(self) -> None:
+        """Keep nothing for this thread, which has ended its work: others go on."""
+        ...
+
     def close(self) -> None:
-        """Release this thread's connection."""
+        """Close the connections that nobody uses; what is asked next opens one again."""
         ...

@@ -209,6 +209,9 @@ class PostgresMetadata:
             assert isinstance(tables._connection, _Rows)
             return list(_find_damage(tables._connection, self._sessions.schema))
 
+    def release(self) -> None:
+        """Do nothing: connections belong to no thread."""
+
     def close(self) -> None:
         """Close the connections that nobody uses."""
         if getattr(self._local, "tables", None) is None:

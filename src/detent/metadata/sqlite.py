@@ -166,13 +166,17 @@ class SqliteMetadata:
         found = self._connection().rows.execute("PRAGMA integrity_check", {})
         return [f"the database is damaged: {text}" for (text,) in found if text != "ok"]
 
-    def close(self) -> None:
+    def release(self) -> None:
         """Close this thread's connection, unless a transaction is open on it."""
         self.servers.close()
         connection: _Connection | None = getattr(self._local, "connection", None)
         if connection is not None and not connection.depth:
             connection.raw.close()
             self._local.connection = None
+
+    def close(self) -> None:
+        """Close what can be closed from here: this thread's connection."""
+        self.release()
 
     def _connection(self) -> _Connection:
         if self._path is None:

@@ -90,7 +90,7 @@ class Watch:
                 self._look_at = now + 60
                 self._is_ready = False
             finally:
-                self._stores.metadata.close()
+                self._stores.metadata.release()
         if self._reference is None:
             return None
         try:

@@ -139,7 +139,7 @@ class Trials:
             while not self._end.wait(LOOK_EVERY_S):
                 self.tick()
         finally:
-            self._stores.metadata.close()
+            self._stores.metadata.release()
             self._stores.predictions.close()
 
     def tick(self) -> None:
@@ -220,7 +220,7 @@ class Trials:
                     self._refuse(rollout, problem)
             finally:
                 self._loading.discard(job)
-                self._stores.metadata.close()
+                self._stores.metadata.release()
 
         threading.Thread(target=load, name="detent-load", daemon=True).start()
 

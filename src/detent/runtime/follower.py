@@ -369,7 +369,7 @@ class Follower:
             try:
                 work(*arguments)
             finally:
-                self._stores.metadata.close()
+                self._stores.metadata.release()
 
         threading.Thread(target=run, name="detent-load", daemon=True).start()
 

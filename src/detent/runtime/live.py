@@ -221,7 +221,7 @@ def _tick(follower: Follower, end: threading.Event, stores: Stores) -> None:
             follower.tick()
             end.wait(TICK_S)
     finally:
-        stores.metadata.close()
+        stores.metadata.release()
 
 
 def _stop(follower: Follower, end: threading.Event, trials: Trials | None) -> None:

@@ -45,6 +45,8 @@ class _Joined:
     def create(self, *, at_us: int, actor: str) -> bool:
         return False
 
+    def release(self) -> None: ...
+
     def close(self) -> None: ...
 
 

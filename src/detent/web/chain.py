@@ -61,4 +61,4 @@ class ChainCheck:
                 self._last = found or self._last
                 self._next_at = time.monotonic() + max(LEAST_S, _SHARE * took)
                 self._thread = None
-            self._stores.metadata.close()
+            self._stores.metadata.release()

@@ -91,7 +91,7 @@ def _tell_all(stores: Stores, id: int) -> int:
             _settle(stores, webhook, delivery)
             n_tries += 1
     finally:
-        stores.metadata.close()  # this thread's connection
+        stores.metadata.release()
     return n_tries
 
 
@@ -190,4 +190,4 @@ class Teller:
         while not self._ends.wait(LOOK_S):
             with suppress(DetentError):  # a store that does not answer now may do so later
                 deliver_due(self._stores)
-        self._stores.metadata.close()
+        self._stores.metadata.release()
