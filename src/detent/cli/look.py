@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from detent.cli.output import Cell, lasting, number, reason_or_none, since, when
+from detent.cli.output import Cell, number, reason_or_none, since, when
 from detent.cli.running import Call, Command
 from detent.cli.servers import describe, find_servers, say_problems
 from detent.domain.alias import Activation
-from detent.domain.clock import format_time, parse_time, utc_now
+from detent.domain.clock import format_time, lasting, parse_time, utc_now
 
 if TYPE_CHECKING:
     import argparse

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from detent.domain.clock import lasting
+
 Cell = str | tuple[str, str]  # what people see; with a second text: the full value for programs
 
 _NARROWEST = 10  # a column is not cut below this
@@ -105,28 +107,6 @@ def when(at: datetime) -> Cell:
 def since(at: datetime, now: datetime) -> Cell:
     """Return a time with how long ago it was."""
     return f"{at:%Y-%m-%d %H:%M} ({lasting(now - at)})", rfc3339(at)
-
-
-def lasting(duration: Any) -> str:
-    """Return a duration as people say it: the largest unit, or two of them.
-
-    Examples
-    --------
-    >>> from datetime import timedelta
-    >>> lasting(timedelta(days=3, hours=2)), lasting(timedelta(days=1, hours=21))
-    ('3 days', '1 day 21 h')
-    >>> lasting(timedelta(seconds=5))
-    '5 s'
-    """
-    seconds = max(0, int(duration.total_seconds()))
-    days, hours, minutes = seconds // 86400, seconds // 3600 % 24, seconds // 60 % 60
-    if days >= 2:
-        return f"{days} days"
-    if days:
-        return "1 day" + (f" {hours} h" if hours else "")
-    if hours:
-        return f"{hours} h"
-    return f"{minutes} min" if minutes else f"{seconds} s"
 
 
 def rfc3339(at: datetime) -> str:

@@ -6,10 +6,10 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from detent.cli.output import Cell, lasting
+from detent.cli.output import Cell
 from detent.cli.running import Call, Command
 from detent.cli.servers import find_servers, followed, say_behind
-from detent.domain.clock import format_time, utc_now
+from detent.domain.clock import format_time, lasting, utc_now
 from detent.errors import InvalidError, NotFoundError
 
 if TYPE_CHECKING:

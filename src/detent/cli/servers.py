@@ -5,10 +5,9 @@ from __future__ import annotations
 import argparse
 from datetime import datetime
 
-from detent.cli.output import lasting
 from detent.cli.running import Call
 from detent.domain.alias import Activation
-from detent.domain.clock import utc_now
+from detent.domain.clock import lasting, utc_now
 from detent.domain.server import Server
 from detent.errors import InvalidError, UnavailableError
 

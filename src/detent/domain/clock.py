@@ -36,6 +36,27 @@ def from_us(us: int) -> datetime:
     return EPOCH + timedelta(microseconds=us)
 
 
+def lasting(duration: timedelta) -> str:
+    """Return a duration as people say it: its largest unit, or two of them.
+
+    Examples
+    --------
+    >>> lasting(timedelta(days=3, hours=2)), lasting(timedelta(days=1, hours=21))
+    ('3 days', '1 day 21 h')
+    >>> lasting(timedelta(seconds=5))
+    '5 s'
+    """
+    seconds = max(0, int(duration.total_seconds()))
+    days, hours, minutes = seconds // 86400, seconds // 3600 % 24, seconds // 60 % 60
+    if days >= 2:
+        return f"{days} days"
+    if days:
+        return "1 day" + (f" {hours} h" if hours else "")
+    if hours:
+        return f"{hours} h"
+    return f"{minutes} min" if minutes else f"{seconds} s"
+
+
 _AGO = re.compile(r"(\d{1,6})\s*(s|min|m|h|d|w)")
 _UNIT_S = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400, "w": 604800}
 

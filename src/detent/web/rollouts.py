@@ -11,18 +11,19 @@ from starlette.responses import RedirectResponse, Response
 
 from detent.charts.rollouts import course
 from detent.domain.alias import Activation
-from detent.domain.clock import from_us, utc_now
+from detent.domain.clock import from_us, lasting, utc_now
 from detent.domain.reference import parse_number
 from detent.domain.rollout import Phase, Plan, Rollout, RolloutStatus, Signal
 from detent.domain.version import Version
 from detent.errors import ConflictError, DetentError, InconclusiveError, NotFoundError, RefusedError
 from detent.registry.manifest import read_manifest
+from detent.rollout.drift import SCORE_DRIFT
 from detent.rollout.plan import duration_text
 from detent.rollout.words import onward_text, percent, phase_text, role_text
 from detent.web.requests import example_request
 from detent.web.site import HEADERS, Answer, Page, Visit
 from detent.web.told import alert, meanwhile, not_activated
-from detent.web.words import count_servers, following, lasting, trying
+from detent.web.words import count_servers, following, trying
 
 _CHOICES = 6  # versions that may be chosen in the form, the newest
 _MOST_DRIFTS = 10
@@ -66,7 +67,7 @@ def _show(visit: Visit, found: Rollout) -> Page:
         "model": found.model,
         "rollout": found,
         "where": found.where,
-        "lasted": lasting(((found.ended_at or now) - found.at).total_seconds()),
+        "lasted": lasting((found.ended_at or now) - found.at),
         "phase_text": phase_text(found),
         "onward": onward_text(found),
         "signals": here,
@@ -88,24 +89,25 @@ def _is_drift(signal: Signal) -> bool:
 
 
 def _drifts(found: Rollout) -> list[dict[str, Any]]:
-    """Return what has moved, the most moved first: a name, by how much, and what chance explains.
-
-    A signal of drift is of one thing (its ``value`` and ``threshold``), or of many ``features``,
-    each with its ``name``, ``distance`` and ``chance``.
-    """
+    """Return what has moved, the most moved first: how far, and how far chance alone goes."""
     rows: list[dict[str, Any]] = []
+    if found.drift is not None:
+        rows = [
+            {
+                "name": one.name,
+                "amount": one.distance,
+                "chance": one.chance,
+                "n": found.drift.n,
+                "most": one.most,
+            }
+            for one in found.drift.features
+        ]
     for signal in found.signals:
-        evidence = (signal.evidence or {}) if _is_drift(signal) else {}
-        moved = [
-            (one["name"], one["distance"], one["chance"]) for one in evidence.get("features", ())
-        ]
-        if "value" in evidence:
-            name = signal.name.removesuffix("_drift").replace("_", " ")
-            moved.append((name, evidence["value"], evidence["threshold"]))
-        rows += [
-            {"name": name, "amount": amount, "chance": chance, "n": signal.n}
-            for name, amount, chance in moved
-        ]
+        if signal.name == SCORE_DRIFT and signal.evidence is not None:
+            amount, chance = (signal.evidence[name] for name in ("value", "threshold"))
+            rows.append(
+                {"name": "scores", "amount": amount, "chance": chance, "n": signal.n, "most": None}
+            )
     return sorted(rows, key=lambda row: -row["amount"])[:_MOST_DRIFTS]
 
 

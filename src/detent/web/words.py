@@ -20,7 +20,7 @@ from detent.comparison.words import (
     verdict_text,
 )
 from detent.domain.alias import Activation, Refusal
-from detent.domain.clock import utc_now
+from detent.domain.clock import lasting, utc_now
 from detent.domain.events import Event
 from detent.domain.rollout import Phase, Signal
 from detent.domain.server import Server
@@ -32,22 +32,7 @@ from detent.rollout.words import percent, points
 
 def ago(at: datetime) -> str:
     """Return how long ago a time was, in its largest unit."""
-    return lasting((utc_now() - at).total_seconds())
-
-
-def lasting(seconds: float) -> str:
-    """Return a duration in its largest unit.
-
-    Examples
-    --------
-    >>> lasting(5), lasting(7200), lasting(86400), lasting(3 * 86400)
-    ('5 s', '2 h', '1 day', '3 days')
-    """
-    for unit, size in (("day", 86400), ("h", 3600), ("min", 60)):
-        if seconds >= size:
-            n = int(seconds // size)
-            return f"{n} {unit}" + ("s" if unit == "day" and n > 1 else "")
-    return f"{max(0, int(seconds))} s"
+    return lasting(utc_now() - at)
 
 
 def number(value: float) -> str:
@@ -99,7 +84,7 @@ def _is_damage(server: Server, entry: Activation) -> bool:
 
 
 def _behind(server: Server, entry: Activation, now: datetime) -> dict[str, str]:
-    heard = lasting((now - server.heard_at).total_seconds())
+    heard = lasting(now - server.heard_at)
     why = server.problem if server.problem and server.problem_entry >= entry.entry else None
     text = f"{server.answers(now)} ({why or f'last heard {heard} ago'})"
     return {"name": server.name, "text": text}
@@ -115,7 +100,7 @@ def last_held(history: Sequence[Activation | Refusal], version: int | None) -> s
     entries = [entry for entry in history if isinstance(entry, Activation)]
     for later, entry in pairwise(entries):
         if version is not None and entry.version == version:
-            held = lasting((later.at - entry.at).total_seconds())
+            held = lasting(later.at - entry.at)
             return f"for {held} until {minute(later.at)} UTC"
     return None
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
 
+import msgspec
 import pytest
 from playwright.sync_api import Browser, Page
 from tests.integration.browser import NEEDS_BROWSER, Clicks, violations
@@ -24,7 +25,7 @@ from tests.serving.conftest import (
 from tests.unit.rollout.test_predictions import make_record
 
 import detent
-from detent import Registry, Rollout
+from detent import Drift, FeatureDrift, Phase, Registry, Rollout, Signal
 from detent.metadata.rollouts import Progress
 from detent.registry.stores import Stores
 from detent.testing.registries import register_bytes
@@ -254,23 +255,41 @@ def test_what_has_moved_is_told_the_most_moved_first(
     page: Page, url: str, registry: Registry, stores: Stores
 ) -> None:
     rollout = registry.start_rollout("churn/3", "production", labels="none")
-    features = [{"name": f"input {i}", "distance": i / 20, "chance": 0.5} for i in range(12)]
-    drift = {"phase": "shadow", "verdict": "drift", "text": "moved", "n": 400}
-    signals = [
-        drift | {"name": "score_drift", "evidence": {"value": 0.9, "threshold": 0.1}},
-        drift | {"name": "feature_drift", "evidence": {"features": features}},
-    ]
-    progress = Progress(
-        rollout=rollout.id, revision=1, driver=None, driven_until_us=0, state={"signals": signals}
+    features = tuple(
+        FeatureDrift(
+            name=f"input {i}",
+            distance=i / 20,
+            chance=0.5,
+            cells=("below 3", "3 and above"),
+            before=(0.5, 0.5),
+            now=(0.25, 0.75),
+        )
+        for i in range(11, 1, -1)
     )
+    drift = Drift(
+        reference="holdout", n_reference=900, n=400, n_features=12, n_moved=1, features=features
+    )
+    scores = Signal(
+        name="score_drift",
+        phase=Phase.SHADOW,
+        verdict="drift",
+        text="moved",
+        n=400,
+        evidence={"value": 0.9, "threshold": 0.1},
+    )
+    state = msgspec.to_builtins({"signals": [scores], "drift": drift})
+    progress = Progress(rollout=rollout.id, revision=1, driver=None, driven_until_us=0, state=state)
     with stores.metadata.write() as tables:
         assert tables.put_progress(progress, expected=0)
     page.goto(f"{url}/models/churn/rollouts/{rollout.id}")
     rows = page.get_by_role("region", name="Drift").locator("tbody tr").all_inner_texts()
     assert len(rows) == 10
-    assert rows[0].split("\t") == ["score", "0.9", "0.1", "400", "! moved"]
-    assert rows[1].split("\t") == ["input 11", "0.55", "0.5", "400", "! moved"]
-    assert rows[3].endswith("● not moved")
+    assert rows[0].split("\t") == ["scores", "0.9", "0.1", "400", "! moved", "–"]
+    assert rows[1].split("\t") == [
+        *("input 11", "0.55", "0.5", "400", "! moved"),
+        features[0].most,
+    ]
+    assert "● not moved" in rows[3]
 
 
 def test_a_reader_sees_all_and_whom_to_ask(page: Page, url: str, registry: Registry) -> None:
