@@ -497,13 +497,13 @@ class Operations:
 
     def hold(self, alias: str, *, reason: str | None = None, dry_run: bool = False) -> Hold:
         """Stop further activations of an alias until it is released."""
-        from detent.registry.activate import hold
+        from detent.registry.hold import hold
 
         return hold(self.stores, alias, reason=_text(reason), dry_run=dry_run)
 
     def release(self, alias: str, *, reason: str | None = None, dry_run: bool = False) -> Hold:
         """End a hold, and return what it was."""
-        from detent.registry.activate import release
+        from detent.registry.hold import release
 
         return release(self.stores, alias, reason=_text(reason), dry_run=dry_run)
 

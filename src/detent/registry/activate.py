@@ -1,4 +1,4 @@
-"""Changing what is active: activate, promote, deactivate, roll back, hold and release.
+"""Changing what is active: activate, promote, deactivate, roll back.
 
 Each is one transaction on the expected current entry. Rollback asks no gate, needs no
 healthy new version and no file of the one it leaves.
@@ -8,21 +8,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from detent.domain.alias import Activation, ActivationKind, Hold, rollback_target
+from detent.domain.alias import Activation, ActivationKind, rollback_target
 from detent.domain.events import EventType
 from detent.domain.reference import Reference, check_alias_name
 from detent.domain.version import Version
-from detent.errors import DetentError, NotFoundError, RefusedError
+from detent.errors import DetentError, NotFoundError
 from detent.registry.annotate import check_text
 from detent.registry.decide import decide, prepare
+from detent.registry.hold import put_on_hold
 from detent.registry.read import alias_reference, check_expected, find_alias, resolve
+from detent.registry.refusals import check_reason, decision_body, refusal
 from detent.registry.rollout import end_with_alias, find_running, record_end
 from detent.registry.stores import Change, Stores, change
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from detent.domain.evidence import Decision, Policy, RuleResult
+    from detent.domain.evidence import Decision, RuleResult
     from detent.domain.rollout import Rollout, RolloutStatus
 
 _EVENTS = {
@@ -91,18 +93,18 @@ def activate(
         if current is not None and current.version == version.number:
             return current
         policy = tables.find_policy(version.model, alias)
-        _check_reason(policy, reason or override, version)
+        check_reason(policy, reason or override, version)
         decision = decide(
             stores, step, version, alias, current, policy, prepared, override=override
         )
         if decision is not None:
             overridden = override is not None and version.withdrawn is None
             if not overridden:
-                refused = _refusal(decision, version, name, current, is_kept=not dry_run)
+                refused = refusal(decision, version, name, current, is_kept=not dry_run)
             tables.insert_decision(decision, at_us=step.at_us, is_refusal=refused is not None)
         if refused is not None:
             assert decision is not None
-            step.record(EventType.ACTIVATION_REFUSED, _decision_body(decision, reason))
+            step.record(EventType.ACTIVATION_REFUSED, decision_body(decision, reason))
         else:
             if current is None:
                 tables.ensure_alias(version.model, alias)
@@ -232,7 +234,7 @@ def rollback(
         )
         _insert(step, entry, passed=passed)
         if hold:
-            _hold(step, current.model, current.alias, reason)
+            put_on_hold(step, current.model, current.alias, reason)
     return entry
 
 
@@ -342,51 +344,6 @@ def _verdict(step: Change, rollout: Rollout, results: Sequence[RuleResult]) -> D
     )
 
 
-def hold(stores: Stores, name: str, *, reason: str | None = None, dry_run: bool = False) -> Hold:
-    """Stop further activations of an alias until `release`. Rollback still works.
-
-    Holding what is on hold replaces who and why.
-
-    Raises
-    ------
-    NotFoundError
-        If the alias has never held a version.
-    """
-    reference = alias_reference(name)
-    with change(stores, dry_run=dry_run) as step:
-        current = find_alias(step.tables, reference)
-        return _hold(step, current.model, current.alias, reason)
-
-
-def release(stores: Stores, name: str, *, reason: str | None = None, dry_run: bool = False) -> Hold:
-    """End a hold and return what it was.
-
-    Raises
-    ------
-    NotFoundError
-        If the alias is not on hold.
-    """
-    reference = alias_reference(name)
-    with change(stores, dry_run=dry_run) as step:
-        current = find_alias(step.tables, reference)
-        held = step.tables.find_hold(current.model, current.alias)
-        if held is None:
-            raise NotFoundError(f"`{name}` is not on hold; nothing was changed")
-        step.tables.set_hold(current.model, current.alias, None, at_us=step.at_us)
-        step.record(
-            EventType.ALIAS_RELEASED,
-            {"model": current.model, "alias": current.alias, "reason": reason},
-        )
-    return held
-
-
-def _hold(step: Change, model: str, alias: str, reason: str | None) -> Hold:
-    held = Hold(at=step.at, by=step.actor, reason=reason)
-    step.tables.set_hold(model, alias, held, at_us=step.at_us)
-    step.record(EventType.ALIAS_HELD, {"model": model, "alias": alias, "reason": reason})
-    return held
-
-
 def _insert(
     step: Change,
     entry: Activation,
@@ -407,98 +364,8 @@ def _insert(
         "override": entry.override,
     }
     if decision is not None:
-        body["answer"] = _decision_body(decision, entry.reason)
+        body["answer"] = decision_body(decision, entry.reason)
     if passed:
         body["passed_over"] = passed
     step.record(_EVENTS[entry.kind], body)
     end_with_alias(step, entry, rollout)
-
-
-def _check_reason(policy: Policy | None, reason: str | None, version: Version) -> None:
-    if policy is None or not policy.reason_required or reason:
-        return
-    raise RefusedError(
-        f"`{version}` was not activated as `{policy.model}@{policy.alias}`: its policy demands a"
-        " reason; nothing was changed",
-        hint=f"detent activate {version} {policy.alias} --reason TEXT",
-    )
-
-
-def _refusal(
-    decision: Decision, version: Version, name: str, current: Activation | None, *, is_kept: bool
-) -> DetentError | None:
-    from dataclasses import replace
-
-    from detent.domain.evidence import Outcome
-    from detent.errors import InconclusiveError
-
-    if decision.outcome is Outcome.PASS:
-        return None
-    lines = [f"  {result.rule}: {result.text}" for result in decision.failed]
-    counted = f"{len(decision.failed)} of {len(decision.results)} rules"
-    way_out = (
-        "to activate all the same, give a reason:"
-        f" `detent activate {version} {decision.alias} --override REASON`"
-    )
-    if version.withdrawn is not None:
-        way_out = f"choose another: `detent versions {version.model}`"
-    error: RefusedError | InconclusiveError
-    if decision.outcome is Outcome.FAIL:
-        message = f"`{version}` was not activated as `{name}`: {counted} failed; {_still(current)}"
-        error = RefusedError(
-            "\n".join([message, *lines]),
-            hint=f"see `detent decision {decision.id}`; {way_out}" if is_kept else way_out,
-        )
-    else:
-        message = (
-            f"`{version}` was not activated as `{name}`: {counted} could not be decided;"
-            f" {_still(current)}"
-        )
-        error = InconclusiveError("\n".join([message, *lines]), hint=_evidence_hint(decision))
-    error.decision = decision if is_kept else replace(decision, id=None)
-    error.details["decision"] = error.decision.id
-    return error
-
-
-def _evidence_hint(decision: Decision) -> str:
-    versions = f"{decision.model}/{decision.baseline} and {decision.model}/{decision.candidate}"
-    needed = [result.evidence.get("rows_needed") for result in decision.failed if result.evidence]
-    more = [number for number in needed if number]
-    if more:
-        return (
-            f"evaluate {versions} on about {max(more):,} rows; see `detent gate"
-            f" {decision.model}/{decision.candidate} {decision.alias}`"
-        )
-    return (
-        f"evaluate {versions} on the same data:"
-        " `detent evaluate VERSION --data FILE --target COLUMN`"
-    )
-
-
-def _still(current: Activation | None) -> str:
-    if current is None or current.version is None:
-        return "nothing is active"
-    return f"version {current.version} is still active"
-
-
-def _decision_body(decision: Decision, reason: str | None) -> dict[str, Any]:
-    return {
-        "decision": decision.id,
-        "model": decision.model,
-        "alias": decision.alias,
-        "candidate": decision.candidate,
-        "baseline": decision.baseline,
-        "outcome": str(decision.outcome),
-        "policy": decision.policy_digest,
-        "override": decision.override,
-        "reason": reason,
-        "results": [
-            {
-                "rule": result.rule,
-                "outcome": str(result.outcome),
-                "text": result.text,
-                "evidence": result.evidence,
-            }
-            for result in decision.results
-        ],
-    }
