@@ -9,6 +9,7 @@ and runs where the rows are.
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 from detent.errors import InvalidError, NotFoundError
@@ -484,16 +485,18 @@ class Operations:
     ) -> Activation:
         """Put back the version that an alias held before."""
         from detent.registry.activate import rollback
+        from detent.runtime.fence import announced
 
-        return rollback(
-            self.stores,
-            alias,
-            to=to,
-            reason=_text(reason),
-            hold=hold,
-            expected=expected,
-            dry_run=dry_run,
-        )
+        with nullcontext() if dry_run else announced(self.stores.metadata, alias):
+            return rollback(
+                self.stores,
+                alias,
+                to=to,
+                reason=_text(reason),
+                hold=hold,
+                expected=expected,
+                dry_run=dry_run,
+            )
 
     def hold(self, alias: str, *, reason: str | None = None, dry_run: bool = False) -> Hold:
         """Stop further activations of an alias until it is released."""

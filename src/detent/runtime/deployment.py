@@ -217,6 +217,9 @@ class Deployment:
             return slot, role
 
     def _begin(self) -> None:
+        # Not where answers are being given: the event loop has to send them.
+        if self.door is not None and not self._n_begun:
+            self.door.wait_for_news()
         with self._lock:
             self._n_begun += 1
             if self.door is not None:

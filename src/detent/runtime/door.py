@@ -24,11 +24,15 @@ from functools import lru_cache
 from detent.domain.alias import Activation
 
 _SIZE = 4096
-_N_BEGUN, _NEWS, _ENTRY, _ACTIVE, _STANDBY, _IS_OPEN = range(0, 48, 8)  # one line of a cache each
+# One line of a cache each.
+_N_BEGUN, _NEWS, _ENTRY, _ACTIVE, _STANDBY, _IS_OPEN, _KNOCK = range(0, 56, 8)
 _NOTHING = 0
 # The argument needs that a processor finishes writing before it reads on. On these, taking or
 # giving back a lock does that; elsewhere only what a process says of itself counts.
 _IS_ORDERED = hasattr(os, "uname") and os.uname().machine in ("x86_64", "amd64", "i686")
+# A durable commit takes about a millisecond. Where it takes longer, nobody is kept from answering.
+_MOST_NS = 3_000_000
+_POLL_S = 0.0001
 _KEEP_S = 3600.0  # what a killed process has left
 
 
@@ -53,6 +57,19 @@ class Door:
     def has_news(self) -> bool:
         """Return whether somebody left news that `look` has not seen."""
         return self._cells[_NEWS] != self._seen
+
+    def wait_for_news(self) -> None:
+        """Wait for news that somebody has announced: 3 ms at most, and not at all without.
+
+        An answer begun meanwhile would be one more that a change has to wait for, and would take
+        the processor from those that it waits for already.
+        """
+        cells = self._cells
+        # Another clock (of a container, say) gives times out of this range: then nobody waits.
+        while (until := cells[_KNOCK]) and 0 < until - time.monotonic_ns() <= _MOST_NS:
+            if self.has_news():
+                return
+            time.sleep(_POLL_S)
 
     def news(self) -> int:
         """Return what `saw` is given after the registry was looked at."""
@@ -79,10 +96,19 @@ class Door:
 
     # The side of whoever waits --------------------------------------------------------------
 
+    def knock(self) -> None:
+        """Announce news: the process waits for them, for a moment, before it begins an answer."""
+        self._cells[_KNOCK] = time.monotonic_ns() + _MOST_NS
+
+    def take_back_knock(self) -> None:
+        """Say that there will be no news."""
+        self._cells[_KNOCK] = 0
+
     def leave_news(self) -> None:
         """Make the process look before it begins an answer."""
         # Any other number than before: two that leave news at one time must not leave the same.
         self._cells[_NEWS] = int.from_bytes(os.urandom(8), "little")
+        self._cells[_KNOCK] = 0  # after the news: who waits for them must not go on without
         with threading.Lock():
             pass  # written before anything is read
 
@@ -131,6 +157,24 @@ def open_door(folder: str, name: str) -> Door:
         If it is not whole.
     """
     return Door(os.path.join(folder, name))
+
+
+def find_doors(folder: str | None, name: str) -> dict[str, Door]:
+    """Return the doors of an alias (named with its model), by the ids of their processes.
+
+    A process makes its door before it reads what the alias holds. So one that is not found here
+    knows already of whatever was committed before.
+    """
+    found: dict[str, Door] = {}
+    if folder is None:
+        return found
+    with suppress(OSError):
+        for file in os.listdir(folder):
+            id, _, alias = file.partition("-")
+            if alias == name:
+                with suppress(OSError, ValueError):  # gone, or not whole yet
+                    found[id] = open_door(folder, file)
+    return found
 
 
 def sweep_doors(folder: str | None, known: Iterable[str]) -> None:

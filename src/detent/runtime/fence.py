@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from detent.domain.clock import utc_now
@@ -13,13 +15,39 @@ from detent.errors import UnavailableError
 if TYPE_CHECKING:
     from detent.domain.alias import Activation
     from detent.metadata.base import Metadata
-    from detent.runtime.door import Door
 
 WAIT_S = 5.0
 _POLL_S = 0.0002  # asking costs a few microseconds; an acknowledgement is seen this soon
 # At first without a pause: an answer in flight takes less than waiting for a turn to look again.
 _NO_PAUSE_S = 0.001
 _LOOK_AGAIN_S = 0.05  # a server that dies or whose lease ends writes nothing: look for that too
+
+
+@contextmanager
+def announced(metadata: Metadata, name: str) -> Iterator[None]:
+    """Have the servers of an alias begin no answer while it is changed inside, for 3 ms at most.
+
+    While the change becomes durable they finish what they have begun, so that `confirm` finds
+    little to wait for. Nothing depends on it: a server that does not wait is waited for.
+
+    Parameters
+    ----------
+    metadata : Metadata
+        The rows of the registry, and of its servers.
+    name : str
+        The alias with its model.
+    """
+    from detent.runtime.door import find_doors
+
+    doors = find_doors(metadata.servers.doors, name).values()
+    for door in doors:
+        door.knock()
+    try:
+        yield
+    except BaseException:
+        for door in doors:
+            door.take_back_knock()
+        raise
 
 
 def confirm(metadata: Metadata, entry: Activation, *, wait_s: float = WAIT_S) -> Confirmation:
@@ -111,9 +139,17 @@ class _Doors:
     """The doors of the servers on this machine, where news of an entry was left."""
 
     def __init__(self, metadata: Metadata, entry: Activation) -> None:
-        self._folder = metadata.servers.doors
+        from detent.runtime.door import find_doors
+
         self._entry = entry
-        self._opened: dict[str, Door | None] = {}
+        self._waiting = find_doors(metadata.servers.doors, entry.name)
+        self._followed: set[str] = set()
+        for door in self._waiting.values():
+            door.leave_news()
+        # Now, before the rows are read: whoever begins nothing at this moment has followed for
+        # good, and need not be waited for while he looks.
+        for id in list(self._waiting):
+            self._look_at(id)
 
     def as_it_answers(self, server: Server) -> Server:
         """Return what a server answers with now, which its row may not say yet."""
@@ -124,25 +160,18 @@ class _Doors:
 
     def has_followed(self, server: Server) -> bool:
         """Return whether each answer of a server, now and from now on, is by the entry."""
-        if server.id not in self._opened:
-            self._opened[server.id] = self._open(server)
-        door = self._opened[server.id]
-        return door is not None and door.answers_by(self._entry)
-
-    def _open(self, server: Server) -> Door | None:
-        if self._folder is None:
-            return None
-        from detent.runtime.door import door_name, open_door
         from detent.runtime.place import this_place
 
         if server.place != this_place():
-            return None
-        try:
-            door = open_door(self._folder, door_name(server.id, server.model, server.alias))
-        except (OSError, ValueError):
-            return None
-        door.leave_news()
-        return door
+            return False
+        self._look_at(server.id)
+        return server.id in self._followed
+
+    def _look_at(self, id: str) -> None:
+        door = self._waiting.get(id)
+        if door is not None and door.answers_by(self._entry):
+            self._followed.add(id)
+            del self._waiting[id]
 
 
 def _servers(

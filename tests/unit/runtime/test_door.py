@@ -11,7 +11,7 @@ from detent.domain.alias import Activation, ActivationKind
 from detent.domain.clock import from_us
 from detent.domain.version import Version
 from detent.runtime.deployment import Deployment
-from detent.runtime.door import Door, make_door, open_door, sweep_doors
+from detent.runtime.door import _KNOCK, Door, find_doors, make_door, open_door, sweep_doors
 from detent.runtime.slot import Slot
 
 N_CHANGES = 3000
@@ -79,6 +79,45 @@ def test_news_is_news_until_the_registry_was_looked_at(door: Door) -> None:
     assert door.has_news(), "more was left while it looked"
     door.saw(door.news())
     assert not door.has_news()
+
+
+def test_who_was_told_of_news_waits_for_them_and_for_a_moment_at_most(door: Door) -> None:
+    outside = visitor(door)
+    for with_news in (True, False) * 20:
+        outside.knock()
+        until = door._cells[_KNOCK]
+        leaving = threading.Thread(target=outside.leave_news)
+        if with_news:
+            leaving.start()
+        door.wait_for_news()
+        assert door.has_news() or time.monotonic_ns() >= until
+        if with_news:
+            leaving.join()
+        door.saw(door.news())
+
+
+def test_nobody_waits_for_news_that_were_announced_in_vain_or_by_another_clock(door: Door) -> None:
+    outside = visitor(door)
+    outside.knock()
+    outside.take_back_knock()
+    assert not door._cells[_KNOCK]
+    outside._cells[_KNOCK] = time.monotonic_ns() + 3600 * 10**9
+    door.wait_for_news()  # does not take an hour
+
+
+def test_only_doors_of_the_alias_are_found(tmp_path: Path) -> None:
+    for name in (
+        "a-churn@production",
+        "b-churn@production",
+        "c-churn@staging",
+        "d-x-churn@production",
+    ):
+        assert make_door(str(tmp_path), name)
+    (tmp_path / "e-churn@production").write_bytes(b"not whole yet")
+    assert set(find_doors(str(tmp_path), "churn@production")) == {"a", "b"}
+    assert set(find_doors(str(tmp_path), "x-churn@production")) == {"d"}
+    assert not find_doors(str(tmp_path / "none"), "churn@production")
+    assert not find_doors(None, "churn@production")
 
 
 def test_no_answer_is_by_what_was_changed_before_it_began(tmp_path: Path) -> None:

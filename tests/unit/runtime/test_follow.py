@@ -16,6 +16,8 @@ from detent.domain.clock import from_us
 from detent.domain.reference import parse_reference
 from detent.domain.server import Server, sort_servers
 from detent.runtime.deployment import Deployment, Role
+from detent.runtime.door import _KNOCK, find_doors
+from detent.runtime.fence import announced
 from detent.runtime.follower import Follower
 from detent.runtime.place import is_gone, this_place
 from detent.runtime.slot import Slot
@@ -110,6 +112,22 @@ def test_a_rollback_waits_for_the_answer_in_flight(registry: detent.Registry) ->
         live._deployment.release(slot)
         again.join()
         assert returned.is_set()
+
+
+def test_a_rollback_is_announced_and_one_that_is_refused_keeps_nobody_waiting(
+    tmp_path: Path,
+) -> None:
+    registry = detent.connect(tmp_path / "registry")
+    registry.register("churn", LogisticRegression().fit(X, X[:, 0] > 0), sample=X[:5], code="/")
+    registry.activate("churn/1", "production")
+    with registry.follow("churn@production"):
+        metadata = registry._stores.metadata
+        (door,) = find_doors(metadata.servers.doors, "churn@production").values()
+        with announced(metadata, "churn@production"):
+            assert door._cells[_KNOCK]
+        with pytest.raises(detent.RefusedError, match="is the first it has held"):
+            registry.rollback("churn@production")
+        assert not door._cells[_KNOCK]
 
 
 class Slow:
