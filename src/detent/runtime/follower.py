@@ -201,7 +201,7 @@ class Follower:
             with self._lock:
                 self._acknowledge(self.deployments)
         if self._prepare_at:
-            self._start_preparing(now)
+            self._prepare_due(now)
 
     @property
     def may_answer(self) -> bool:
@@ -424,23 +424,21 @@ class Follower:
             self._tell("form_unused", fields)
         return slot
 
-    def _start_preparing(self, now: float) -> None:
+    def _prepare_due(self, now: float) -> None:
         with self._lock:
             for deployment in self.deployments:
                 if self._prepare_at.get(deployment.name, float("inf")) <= now:
                     del self._prepare_at[deployment.name]
-                    self._start_thread(self._prepare, deployment)
+                    self._prepare(deployment)
 
     def _prepare(self, deployment: Deployment) -> None:
         """Load the version that a rollback would return to, unless it is here or on its way."""
         number = self._rollback_number(deployment)
-        with self._lock:
-            if number is None or deployment.find(number) is not None:
-                return
-            if (deployment.name, number) in self._loading:
-                return
+        if number is None or deployment.find(number) is not None:
+            return
+        if (deployment.name, number) not in self._loading:
             self._loading.add((deployment.name, number))
-        self._load(deployment, number)
+            self._start_thread(self._load, deployment, number)
 
     def _rollback_number(self, deployment: Deployment) -> int | None:
         with suppress(DetentError), self._stores.metadata.read() as tables:
