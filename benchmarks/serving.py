@@ -22,13 +22,12 @@ from sklearn.linear_model import LogisticRegression
 import detent
 from benchmarks.measure import Row
 from benchmarks.switching import _plain_commit
-from detent.registry.activate import activate, rollback
-from detent.runtime.fence import confirm
 from detent.testing.load import Record, read_records
 
 # `DETENT_BENCH_SWITCHES=1000 python -m benchmarks serving` is the long form.
 SWITCHES = int(os.environ.get("DETENT_BENCH_SWITCHES", "60"))
 ROUND_S, ROUNDS = 3.0, 5
+PAUSE_S = 0.05  # between two switches: far more of them than there will ever be
 
 
 def measure(folder: Path) -> list[Row]:
@@ -232,7 +231,7 @@ def _bad_input(registry: detent.Registry, folder: Path) -> list[Row]:
 
 def _switching(registry: detent.Registry, folder: Path, name: str, what: str) -> list[Row]:
     """Roll back and activate again, with 4 workers, under load."""
-    stores, workers = registry._stores, 4
+    alias, workers = f"{name}@production", 4
     commit = _plain_commit(folder / f"plain-{name}.db")
     commits, returns, firsts = [], [], []
     moved: list[tuple[float, float, float, float, int]] = []
@@ -240,10 +239,12 @@ def _switching(registry: detent.Registry, folder: Path, name: str, what: str) ->
         while len(registry.servers(name)) < workers:
             time.sleep(0.5)
         # Who has followed there and back has both versions, however long they took to load.
-        entry = rollback(stores, f"{name}@production")
-        assert confirm(stores.metadata, entry, wait_s=120).confirmed == workers
-        entry = activate(stores, f"{name}/2", "production", override="again")
-        assert confirm(stores.metadata, entry, wait_s=120).confirmed == workers
+        for entry in (
+            registry.rollback(alias, wait_s=120),
+            registry.activate(f"{name}/2", "production", override="again", wait_s=120),
+        ):
+            assert entry.confirmation is not None
+            assert entry.confirmation.confirmed == workers, entry.confirmation
         quiet = ask_for(ROUND_S, port, name, folder)
         with loading(port, name, folder, 1, 8) as path:
             time.sleep(1.5)
@@ -253,18 +254,20 @@ def _switching(registry: detent.Registry, folder: Path, name: str, what: str) ->
                 commit()
                 commits.append(time.monotonic() - started)
                 called = time.monotonic()
-                entry = rollback(stores, f"{name}@production")
-                committed = time.monotonic()
-                found = confirm(stores.metadata, entry)
+                entry = registry.rollback(alias)
                 returned = time.monotonic()
+                found = entry.confirmation
+                assert found is not None
                 assert found.confirmed == found.servers == workers, found
                 returns.append(returned - called)
                 assert entry.previous is not None
-                time.sleep(0.05)
+                time.sleep(PAUSE_S)
+                committed = returned - found.seconds
                 moved.append((called, committed, returned, time.monotonic(), entry.previous))
-                entry = activate(stores, f"{name}/2", "production", override="again")
-                assert confirm(stores.metadata, entry).is_complete
-                time.sleep(0.05)
+                entry = registry.activate(f"{name}/2", "production", override="again")
+                assert entry.confirmation is not None
+                assert entry.confirmation.is_complete, entry.confirmation
+                time.sleep(PAUSE_S)
             gc.enable()
         records = list(read_records(path))
     failed = sum(record.status != 200 for record in records)
@@ -300,7 +303,7 @@ def _switching(registry: detent.Registry, folder: Path, name: str, what: str) ->
         ),
         Row(
             what=f"p99 while switching, {what}",
-            peer="p99 without",
+            peer=f"p99 without; a switch each {PAUSE_S * 1000:.0f} ms",
             ours=quantile(switching, 0.99),
             theirs=quantile(quiet, 0.99),
             limit=1.5,
