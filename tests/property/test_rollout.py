@@ -101,7 +101,7 @@ def rows(draw: st.DrawFn, id: int) -> Row:
         shadow_version=3 - version if in_shadow else None,
         shadow_answer=draw(answers) if in_shadow else None,
         label=draw(st.sampled_from([None, "0", "1", "1.0", "7"])),
-        weight=None if in_shadow else draw(st.sampled_from([None, 0.1])),
+        weight=None if in_shadow else draw(st.sampled_from([None, 0.1, 0.5])),
         is_first=True,
         number=id,
     )
