@@ -77,13 +77,13 @@ class Proxy:
                 if is_client and self._word is not None and self._word[0] in data:
                     moment = self._word[1]
                     self._word = None
+                    self.n_cut += 1  # before anybody can notice it
                     self._is_dead = self._for_good
                     if moment == "after":
                         # Nobody reads the answer: the other thread finds its target closed.
                         source.shutdown(socket.SHUT_WR)
                         target.sendall(data)
                         answer = target
-                    self.n_cut += 1
                     break
                 target.sendall(data)
         if answer is not None:
