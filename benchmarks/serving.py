@@ -28,6 +28,7 @@ from detent.testing.load import Record, read_records
 SWITCHES = int(os.environ.get("DETENT_BENCH_SWITCHES", "60"))
 ROUND_S, ROUNDS = 3.0, 5
 PAUSE_S = 0.05  # between two switches: far more of them than there will ever be
+BLOCK = 10  # so often there and back, after as long a time without
 
 
 def measure(folder: Path) -> list[Row]:
@@ -235,6 +236,7 @@ def _switching(registry: detent.Registry, folder: Path, name: str, what: str) ->
     commit = _plain_commit(folder / f"plain-{name}.db")
     commits, returns, firsts = [], [], []
     moved: list[tuple[float, float, float, float, int]] = []
+    without: list[tuple[float, float]] = []
     with serving(*detent_serve(registry, name, workers), workers=workers) as port:
         while len(registry.servers(name)) < workers:
             time.sleep(0.5)
@@ -245,11 +247,14 @@ def _switching(registry: detent.Registry, folder: Path, name: str, what: str) ->
         ):
             assert entry.confirmation is not None
             assert entry.confirmation.confirmed == workers, entry.confirmation
-        quiet = ask_for(ROUND_S, port, name, folder)
         with loading(port, name, folder, 1, 8) as path:
             time.sleep(1.5)
             gc.disable()
-            for _ in range(SWITCHES):
+            for number in range(SWITCHES):
+                if number % BLOCK == 0:
+                    started = time.monotonic()
+                    time.sleep(2 * BLOCK * PAUSE_S)
+                    without.append((started, time.monotonic()))
                 started = time.monotonic()
                 commit()
                 commits.append(time.monotonic() - started)
@@ -284,7 +289,12 @@ def _switching(registry: detent.Registry, folder: Path, name: str, what: str) ->
                 if record.ended > called and record.version not in (0, withdrawn)
             )
         )
-    switching = [record for record in records if record.started > moved[0][0]]
+    quiet, switching = [], []
+    for record in records:
+        if any(start < record.started < end for start, end in without):
+            quiet.append(record)
+        elif record.started > moved[0][0]:
+            switching.append(record)
     ours = statistics.median(returns)
     return [
         Row(
