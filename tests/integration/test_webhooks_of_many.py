@@ -147,4 +147,6 @@ def test_what_a_killed_server_was_telling_is_told_by_another(
     assert told == [first, first, first + 1]
     same = [headers["webhook-id"] for headers, _ in receiver.got[:2]]
     assert same[0] == same[1]
+    # What was told is written down after the receiver has got it.
+    wait_until(lambda: len(registry.deliveries(hook.id)) == 2, seconds=PATIENCE_S)
     assert [one.is_told for one in registry.deliveries(hook.id)] == [True, True]

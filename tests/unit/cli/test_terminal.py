@@ -154,9 +154,12 @@ def test_stopped_by_the_user(tmp_path: Path, folder: detent.Registry) -> None:
     large = tmp_path / "large.bin"
     with large.open("wb") as stream:
         stream.truncate(2_000_000_000)  # sparse: it takes no room until it is stored
+    # Tests in the background of a shell ignore it, and so would what they start.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     process = subprocess.Popen(
         [DETENT, "register", "churn", str(large)], stderr=subprocess.PIPE, text=True
     )
+    signal.signal(signal.SIGINT, before)
     unfinished = tmp_path / ".detent" / "blobs" / "unfinished"
     while not any(unfinished.glob("*")):
         assert process.poll() is None
