@@ -67,8 +67,8 @@ class Servers(Protocol):
         """Return a number that is another one after any of the writes above, by anybody."""
         ...
 
-    def close(self) -> None:
-        """Release this thread's connection."""
+    def release(self) -> None:
+        """Keep nothing for this thread, which has ended its work: others go on."""
         ...
 
 

@@ -48,5 +48,5 @@ class PostgresServers:
         )
         return hash(frozenset(rows))
 
-    def close(self) -> None:
-        """Nothing is kept open here."""
+    def release(self) -> None:
+        """Do nothing: connections belong to no thread."""

@@ -168,7 +168,7 @@ class SqliteMetadata:
 
     def release(self) -> None:
         """Close this thread's connection, unless a transaction is open on it."""
-        self.servers.close()
+        self.servers.release()
         connection: _Connection | None = getattr(self._local, "connection", None)
         if connection is not None and not connection.depth:
             connection.raw.close()

@@ -103,7 +103,7 @@ class SqliteServers:
             )
         )
 
-    def close(self) -> None:
+    def release(self) -> None:
         """Close this thread's connection."""
         connection: _Connection | None = getattr(self._local, "connection", None)
         if connection is not None:
@@ -156,11 +156,11 @@ class SqliteServers:
             with suppress(FileNotFoundError):
                 if os.stat(self._path).st_ino == connection.inode:
                     return
-            self.close()
+            self.release()
 
     def _remove_file(self) -> None:
         assert self._path is not None
-        self.close()
+        self.release()
         for name in (self._path, self._path + "-wal", self._path + "-shm"):
             with suppress(FileNotFoundError):
                 os.unlink(name)
