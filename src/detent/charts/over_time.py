@@ -22,6 +22,7 @@ from detent.comparison.words import number_text
 from detent.domain.alias import Activation, ActivationKind, Refusal
 from detent.domain.clock import format_time
 from detent.domain.evidence import Evaluation, Metric
+from detent.domain.version import newest_of_each
 
 MOST_VERSIONS = 30  # the newest, of one chart
 _TIMES = {
@@ -60,12 +61,13 @@ def metric_over_versions(
     Chart or None
         None where no evaluation has that metric.
     """
-    newest: dict[int, tuple[Evaluation, Metric]] = {}
-    for evaluation in evaluations:
-        for one in evaluation.metrics:
-            if one.name == metric and math.isfinite(one.value):
-                newest.setdefault(evaluation.version, (evaluation, one))
-    points = [newest[version] for version in sorted(newest)[-MOST_VERSIONS:]]
+    newest = newest_of_each(
+        evaluation
+        for evaluation in evaluations
+        if any(one.name == metric and math.isfinite(one.value) for one in evaluation.metrics)
+    )
+    shown = [newest[version] for version in sorted(newest)[-MOST_VERSIONS:]]
+    points = [(evaluation, evaluation[metric]) for evaluation in shown]
     if not points:
         return None
     values: list[dict[str, Any]] = []

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from detent.comparison.words import number_text
 from detent.domain.evidence import Measured
+from detent.domain.version import newest_of_each
 
 EDGE = 3  # px, around the line
 
@@ -65,9 +66,7 @@ def sparkline(measured: Sequence[Measured]) -> Sparkline | None:
     >>> sparkline([new, old]).description
     'f1 from v1 to v2, between 0.8100 and 0.8200'
     """
-    newest: dict[int, Measured] = {}
-    for one in measured:
-        newest.setdefault(one.version, one)
+    newest = newest_of_each(measured)
     if not newest:
         return None
     points = [newest[version] for version in sorted(newest)]

@@ -142,15 +142,15 @@ def _versions_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _versions(call: Call) -> None:
+    from detent.domain.version import newest_of_each
+
     limit = call.limit
     if limit is None and call.output.is_terminal:
         limit = SHOWN_VERSIONS
     versions = call.registry.versions(call.model, search=call.search, since=call.since, limit=limit)
     evaluations = call.registry.evaluations(call.model)
     call.output.fields(versions=versions)
-    newest: dict[int, Evaluation] = {}
-    for evaluation in reversed(evaluations):
-        newest[evaluation.version] = evaluation
+    newest = newest_of_each(evaluations)
     now = utc_now()
     call.output.table(
         (

@@ -1,6 +1,8 @@
 """Models and versions, as the registry lists them."""
 
+from collections.abc import Iterable
 from datetime import datetime
+from typing import Protocol, TypeVar
 
 from detent.domain.shown import Shown
 from detent.domain.value import value
@@ -75,3 +77,23 @@ def format_size(size_bytes: int) -> str:
             return f"{size:.0f} {unit}" if size >= 10 or unit == "B" else f"{size:.1f} {unit}"
         size /= 1000
     return f"{size:.1f} TB"
+
+
+class OfVersion(Protocol):
+    """What was found out about one version of a model."""
+
+    @property
+    def version(self) -> int:
+        """Its number."""
+        ...
+
+
+F = TypeVar("F", bound=OfVersion)
+
+
+def newest_of_each(found: Iterable[F]) -> dict[int, F]:
+    """Return of each version what was found out last: of `found`, newest first, the first."""
+    newest: dict[int, F] = {}
+    for one in found:
+        newest.setdefault(one.version, one)
+    return newest

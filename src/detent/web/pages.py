@@ -20,6 +20,7 @@ from detent.domain.clock import utc_now
 from detent.domain.digest import digest_of
 from detent.domain.evidence import Evaluation, Measured
 from detent.domain.server import Server as Follower
+from detent.domain.version import newest_of_each
 from detent.errors import (
     ConflictError,
     InconclusiveError,
@@ -161,10 +162,8 @@ def model(visit: Visit) -> Answer:
                 "follows": following(_of(servers, status.name), status.activation, now),
             }
         )
-    measured: dict[int, Any] = {}
     evaluations = registry.evaluations(name)
-    for evaluation in reversed(evaluations):
-        measured[evaluation.version] = evaluation
+    measured = newest_of_each(evaluations)
     values = {"model": name, "aliases": aliases, "versions": versions, "at": at}
     values |= {"search": search, "measured": {str(n): e for n, e in measured.items()}}
     values |= {"metrics": _metrics(evaluations, aliases), "done": visit.asked("done")}
