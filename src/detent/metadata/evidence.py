@@ -86,22 +86,21 @@ class EvidenceTables(Statements):
 
         Of each the metric that the newest of its model names first. Those without it are left out.
         """
+        from detent.metadata.measured import to_measured
+
         names = {f"model{i}": model for i, model in enumerate(models)}
         if not names:
             return []
         rows = self._all(
-            f"""SELECT model, version, dataset, dataset_digest, metrics_json FROM evaluation
-            WHERE id IN (
-                SELECT e.id FROM model m JOIN evaluation e ON e.model = m.name
-                WHERE m.name IN ({", ".join(f":{name}" for name in names)}) AND e.id IN (
-                    SELECT f.id FROM evaluation f WHERE f.model = m.name
-                    ORDER BY f.id DESC LIMIT :each))
-            ORDER BY id DESC""",
+            f"""SELECT e.model, e.version, e.dataset, e.dataset_digest, e.metrics_json
+            FROM model m JOIN evaluation e ON e.model = m.name
+            WHERE m.name IN ({", ".join(f":{name}" for name in names)}) AND e.id IN (
+                SELECT f.id FROM evaluation f WHERE f.model = m.name
+                ORDER BY f.id DESC LIMIT :each)
+            ORDER BY e.id DESC""",
             each=each,
             **names,
         )
-        from detent.metadata.measured import to_measured
-
         return to_measured(rows)
 
     def find_evaluation(self, id: int) -> Evaluation | None:
