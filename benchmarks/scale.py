@@ -6,19 +6,19 @@ from pathlib import Path
 import detent
 from benchmarks.measure import Row, interleave
 from benchmarks.registries import make_registry
-from detent.testing.rows import add_versions
+from detent.testing.rows import add_version_rows
 
 
 def measure(
     folder: Path, *, repeats: int = 31, sizes: tuple[int, ...] = (10_000, 100_000)
 ) -> list[Row]:
     few = make_registry(folder / "few")
-    add_versions(few._stores, "churn", 100)
+    add_version_rows(few._stores, "churn", 100)
     few.activate("churn/50", "production")
     rows = []
     for n in sizes:
         many = make_registry(folder / f"many-{n}")
-        add_versions(many._stores, "churn", n)
+        add_version_rows(many._stores, "churn", n)
         many.activate(f"churn/{n // 2}", "production")
         for what, search in (
             ("resolve", None),

@@ -18,7 +18,7 @@ import detent
 from benchmarks.browsing import browsing, content_after, find_chromium
 from benchmarks.measure import Row, interleave
 from benchmarks.registries import make_registry
-from detent.testing.rows import add_evaluations, add_versions
+from detent.testing.rows import add_evaluation_rows, add_version_rows
 from detent.testing.servers import serving
 from detent.web.pages import make_site
 
@@ -129,10 +129,10 @@ def _fill(folder: Path, n_models: int, n_versions: int) -> detent.Registry:
     registry = make_registry(folder)
     for i in range(n_models - 2):  # a first screen full of what it shows
         name = f"model-{i:04}"
-        add_versions(registry._stores, name, EVALUATED)
-        add_evaluations(registry._stores, name, EVALUATED)
+        add_version_rows(registry._stores, name, EVALUATED)
+        add_evaluation_rows(registry._stores, name, EVALUATED)
         registry.activate(f"{name}/{EVALUATED}", "production", reason="weekly retrain")
-    add_versions(registry._stores, "churn", n_versions)
+    add_version_rows(registry._stores, "churn", n_versions)
     registry.activate("churn/50", "production", reason="weekly retrain")
     registry.activate("churn/51", "production", reason="weekly retrain")
     X, y = make_classification(2 * ROWS, 8, n_informative=4, flip_y=0.1, random_state=0)

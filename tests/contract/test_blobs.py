@@ -1,8 +1,8 @@
 """Every store of blobs keeps the same promises."""
 
-import os
 import stat
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import obstore
@@ -14,7 +14,7 @@ from detent.blobs.base import Blobs, put
 from detent.blobs.local import LocalBlobs
 from detent.blobs.memory import MemoryBlobs
 from detent.blobs.remote import RemoteBlobs
-from detent.testing.blobs import BlobsContract
+from detent.testing.blobs import BlobsContract, spoil_file
 
 
 class TestMemoryBlobs(BlobsContract):
@@ -36,12 +36,7 @@ class TestLocalBlobs(BlobsContract):
 
     @pytest.fixture
     def spoil(self, tmp_path: Path) -> Callable[[str, bytes], None]:
-        def replace(digest: str, data: bytes) -> None:
-            path = tmp_path / "deep" / "blobs" / "sha256" / digest[7:9] / digest[9:]
-            os.chmod(path, 0o600)
-            path.write_bytes(data)
-
-        return replace
+        return partial(spoil_file, tmp_path / "deep" / "blobs")
 
     def test_files_are_read_only(self, blobs: Blobs, tmp_path: Path) -> None:
         digest = put(blobs, b"kept")

@@ -11,7 +11,7 @@ from detent import Registry
 from detent.blobs.memory import MemoryBlobs
 from detent.metadata.sqlite import SqliteMetadata
 from detent.testing.registries import stores_on
-from detent.testing.rows import add_evaluations, add_versions
+from detent.testing.rows import add_evaluation_rows, add_version_rows
 from detent.testing.servers import serving
 from detent.web.pages import SHOWN_MODELS, SHOWN_POINTS, SHOWN_VERSIONS, make_site
 
@@ -27,10 +27,10 @@ def url() -> Iterator[str]:
     registry = Registry(stores)
     for i in range(SHOWN_MODELS + 1):  # more than a page shows
         name = f"model-{i:04}"
-        add_versions(stores, name, SHOWN_POINTS)
-        add_evaluations(stores, name, SHOWN_POINTS)
+        add_version_rows(stores, name, SHOWN_POINTS)
+        add_evaluation_rows(stores, name, SHOWN_POINTS)
         registry.activate(f"{name}/1", "production", reason="weekly retrain")
-    add_versions(stores, "churn", SHOWN_VERSIONS + 1)
+    add_version_rows(stores, "churn", SHOWN_VERSIONS + 1)
     registry.activate("churn/1", "production", reason="weekly retrain")
     with serving(make_site(stores)) as url:
         yield url

@@ -19,6 +19,7 @@ import hashlib
 import tracemalloc
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from threading import Barrier
 from typing import ClassVar
 
@@ -55,6 +56,13 @@ CONTENTS = [b"", b"\0", b"some bytes", b"a" * CHUNK, b"b" * (CHUNK + 1), bytes(r
 def sha256(data: bytes) -> str:
     """Return the digest of some bytes, computed without detent."""
     return "sha256:" + hashlib.sha256(data).hexdigest()
+
+
+def spoil_file(folder: Path, digest: str, data: bytes) -> None:
+    """Replace the bytes of a blob in a folder, behind the store's back."""
+    path = folder / "sha256" / digest[7:9] / digest[9:]
+    path.chmod(0o600)
+    path.write_bytes(data)
 
 
 class BlobsContract:

@@ -7,8 +7,8 @@ Examples
 >>> from detent.metadata.sqlite import SqliteMetadata
 >>> from detent.testing.registries import stores_on
 >>> stores = stores_on(SqliteMetadata(None), MemoryBlobs())
->>> add_versions(stores, "churn", 3)
->>> add_evaluations(stores, "churn", 2)
+>>> add_version_rows(stores, "churn", 3)
+>>> add_evaluation_rows(stores, "churn", 2)
 >>> [evaluation.version for evaluation in Registry(stores).evaluations("churn")]
 [2, 1]
 """
@@ -23,7 +23,7 @@ METRICS = ("accuracy", "roc_auc", "log_loss", "f1")
 SAME_ROWS = 4  # versions in a row that are evaluated on the same rows
 
 
-def add_versions(stores: Stores, model: str, n: int) -> None:
+def add_version_rows(stores: Stores, model: str, n: int) -> None:
     """Add rows of `n` versions, in one transaction."""
     with change(stores) as step:
         step.tables.insert_model(model, at_us=step.at_us, actor=step.actor)
@@ -44,7 +44,7 @@ def add_versions(stores: Stores, model: str, n: int) -> None:
             step.tables.insert_version(version, at_us=step.at_us, duration_s=1.0)
 
 
-def add_evaluations(stores: Stores, model: str, n: int) -> None:
+def add_evaluation_rows(stores: Stores, model: str, n: int) -> None:
     """Add rows of evaluations, one for each of the first `n` versions, in one transaction."""
     draw = random.Random(model)
     with change(stores) as step:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from detent.cli import main
 from detent.opening import open_stores
 from detent.server.app import make_app
 from detent.settings import read_settings
+from detent.testing.blobs import spoil_file
 from detent.testing.servers import serving
 
 
@@ -85,10 +87,4 @@ def spoil(
     if "bucket" in request.fixturenames:
         bucket: Bucket = request.getfixturevalue("bucket")
         return bucket.spoil
-
-    def replace(digest: str, data: bytes) -> None:
-        blob = tmp_path / ".detent" / "blobs" / "sha256" / digest[7:9] / digest[9:]
-        blob.chmod(0o644)
-        blob.write_bytes(data)
-
-    return replace
+    return partial(spoil_file, tmp_path / ".detent" / "blobs")
